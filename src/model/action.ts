@@ -1,0 +1,98 @@
+import type { ContainerSpec, LimitSpec, RestartSpec } from './container.ts';
+import type { Reason } from './reason.ts';
+
+/** What every action carries. */
+interface ActionBase {
+  /** The lane that is busy while the action runs: a service key, `image:ref`, `network:name` or `volume:name`. */
+  lane: string;
+  /** Blueprint it is done for; empty when it serves several. */
+  blueprint: string;
+  /** Why, in one clause: "container is not running (exited 137)". */
+  cause: string;
+}
+
+/** One engine call as data. */
+export type Action =
+  | (ActionBase & { kind: 'pullImage'; image: string })
+  | (ActionBase & {
+      kind: 'createNetwork';
+      name: string;
+      driver: string;
+      labels: Readonly<Record<string, string>>;
+    })
+  | (ActionBase & {
+      kind: 'createContainer';
+      /** Name to create it under; a successor gets a temporary one. */
+      name: string;
+      specHash: string;
+      spec: ContainerSpec;
+      /** All labels, the blueprint's and the managed ones. */
+      labels: Readonly<Record<string, string>>;
+      /** true: it will take the place of another container. */
+      replaces: boolean;
+    })
+  | (ActionBase & { kind: 'startContainer'; id: string; name: string; specHash: string; replaces: boolean })
+  | (ActionBase & { kind: 'unpauseContainer'; id: string; name: string; specHash: string })
+  | (ActionBase & {
+      kind: 'stopContainer';
+      id: string;
+      name: string;
+      specHash: string;
+      timeoutS: number | undefined;
+    })
+  | (ActionBase & { kind: 'renameContainer'; id: string; from: string; name: string; specHash: string })
+  | (ActionBase & {
+      kind: 'updateContainer';
+      id: string;
+      name: string;
+      specHash: string;
+      restart: RestartSpec;
+      limits: LimitSpec;
+      /** Fingerprint of restart and limits, remembered so that an engine that ignores them is not asked again. */
+      liveHash: string;
+    })
+  | (ActionBase & {
+      kind: 'connectNetwork';
+      id: string;
+      name: string;
+      specHash: string;
+      network: string;
+      aliases: readonly string[];
+    })
+  | (ActionBase & { kind: 'disconnectNetwork'; id: string; name: string; specHash: string; network: string })
+  | (ActionBase & { kind: 'removeContainer'; id: string; name: string; specHash: string; force: boolean })
+  | (ActionBase & { kind: 'removeNetwork'; id: string; name: string })
+  | (ActionBase & { kind: 'removeVolume'; name: string });
+
+export type ActionKind = Action['kind'];
+
+/** A service left alone for now. */
+export interface Hold {
+  /** Service key. */
+  key: string;
+  blueprint: string;
+  reason: Reason;
+  message: string;
+  /** Monotonic time of the next look; absent: when something changes. */
+  untilMs?: number;
+  /** The same as wall time, for people. */
+  nextTryAt?: number;
+}
+
+/** The next steps, not a grand plan: act, look again. */
+export interface Plan {
+  actions: readonly Action[];
+  holds: readonly Hold[];
+  /** Monotonic time at which to look again even if nothing happens. */
+  wakeAtMs?: number;
+  /** Containers taken over from the Go reconciler, to be remembered: container id and the hash it stands for. */
+  adopt: readonly { id: string; name: string; specHash: string }[];
+  /** Blueprints that were deleted and of which nothing is left. */
+  finished: readonly string[];
+}
+
+/** What came of an action. */
+export type Outcome = { action: Action; tookMs: number } & (
+  | { ok: true; id?: string; warnings?: readonly string[] }
+  | { ok: false; code: string; reason: Reason; message: string; permanent: boolean; engineOutage: boolean }
+);

@@ -1,0 +1,98 @@
+import type { Blueprint } from './blueprint.ts';
+import type { ContainerSpec } from './container.ts';
+import type { Problem } from './problem.ts';
+import type { Reason } from './reason.ts';
+
+/**
+ * What all blueprints ask of this node, validated and hashed. `known: false` is not an empty state: it means that
+ * nobody has told us yet, and the planner then does nothing at all.
+ */
+export type DesiredState =
+  | { known: false }
+  | { known: true; blueprints: readonly DesiredBlueprint[]; refusals: readonly Refusal[] };
+
+/** One blueprint that is ours, resolved into the containers it asks for. */
+export interface DesiredBlueprint {
+  name: string;
+  kind: string;
+  blueprintId: string;
+  generation: number;
+  /** The document it came from, for status and the checkpoint. */
+  blueprint: Blueprint;
+  /** Fingerprint over all its services' spec hashes; what status reports. */
+  specHash: string;
+  /** One per instance and replica, in blueprint order. Empty with `replicas: 0`, and while deleting. */
+  services: readonly Service[];
+  /** What is odd about it: unknown fields, fields not acted on yet, doubtful values. */
+  warnings: readonly Problem[];
+  /** true: the blueprint was removed; its containers go (gracefully), its volumes stay unless listed. */
+  deleting: boolean;
+  /** Named volumes to remove once a deleted blueprint's containers are gone (`volumeReclaim: "Delete"`). */
+  reclaimVolumes: readonly string[];
+}
+
+/** One container that should run. */
+export interface Service {
+  /** `blueprint/instance/replica`: stable over generations; names lanes, setbacks and actions. */
+  key: string;
+  blueprint: string;
+  instance: string;
+  replica: number;
+  containerName: string;
+  /** Fingerprint of `container` without what can be changed in place. */
+  specHash: string;
+  container: ContainerSpec;
+  /** The `colonies.*` labels of a new container. `colonies.generation` is not part of the hash. */
+  managedLabels: Readonly<Record<string, string>>;
+  pullPolicy: 'IfNotPresent' | 'Always' | 'Never';
+  /** Registered executor name; ExecutorDeployment only. */
+  executorName?: string;
+  /** Set: leave this one alone, and say so. */
+  hold?: { reason: Reason; message: string };
+  /** Parsed and kept for when order and health are acted on. */
+  dependsOn: readonly Dependency[];
+  probe?: ProbeSpec;
+  update?: UpdateSpec;
+  onUnhealthy: 'restart' | 'ignore';
+}
+
+export interface Dependency {
+  name: string;
+  /** `auto`: healthy if the target has a health check or probe, otherwise started. */
+  condition: 'auto' | 'started' | 'healthy' | 'completed';
+  timeoutMs: number;
+}
+
+/** A check run by the agent on the container's own address. */
+export interface ProbeSpec {
+  tcp?: { port: number };
+  http?: { port: number; path: string; tls: boolean; status: number };
+  intervalMs: number;
+  timeoutMs: number;
+  retries: number;
+  startPeriodMs: number;
+}
+
+export interface UpdateSpec {
+  strategy: 'auto' | 'start-first' | 'stop-first' | 'recreate';
+  parallelism: number;
+  healthyAfterMs: number;
+  deadlineMs: number;
+  onFailure: 'rollback' | 'pause' | 'continue';
+}
+
+/** A document, or a version of a blueprint, that was not taken. Its last valid version, if any, stays in force. */
+export interface Refusal {
+  /** Blueprint name where it is known; otherwise the file stands for it. */
+  name: string | undefined;
+  file?: string;
+  /** 0-based position in a file with several documents. */
+  document?: number;
+  generation?: number;
+  problems: readonly Problem[];
+}
+
+/** `spec.replicas` x instances of one blueprint: its services' count. */
+export function serviceKey(blueprint: string, instance: string, replica: number): string {
+  return `${blueprint}/${instance}/${replica}`;
+}

@@ -1,0 +1,145 @@
+import type { ContainerSpec } from './container.ts';
+import type { Reason } from './reason.ts';
+
+/** One look at the engine plus our own memory of failures: everything `plan` may know of the world. */
+export interface ObservedState extends EngineSnapshot {
+  /** What is remembered of failures, by service key (or `image:ref`, `network:name`). */
+  setbacks: ReadonlyMap<string, Setback>;
+  /** Pulls that run or wait, by image reference. */
+  pulls: ReadonlyMap<string, PullProgress>;
+  /** Lanes with a call under way, by lane name (`Action.lane`); nothing new is planned for them. */
+  busy: ReadonlySet<string>;
+  /** Spec hash under which a container without a hash label was adopted, by container id. */
+  adopted: ReadonlyMap<string, string>;
+  /** In-place settings we have already sent, by container id: `liveHash` of the service then. */
+  updated: ReadonlyMap<string, string>;
+}
+
+/** What the engine says, at one moment. Complete: a listing that failed is thrown, never shortened. */
+export interface EngineSnapshot {
+  engine: EngineInfo;
+  /** All containers of the engine, ours or not. */
+  containers: readonly ObservedContainer[];
+  /** Wanted images by reference; `null`: looked for and not there. A reference that was not asked for is absent. */
+  images: ReadonlyMap<string, ObservedImage | null>;
+  networks: readonly ObservedNetwork[];
+  /** Names of the named volumes that were asked for and exist. */
+  volumes: ReadonlySet<string>;
+}
+
+export interface EngineInfo {
+  /** For example "20.10.24" */
+  version: string;
+  apiVersion: string;
+  name: 'docker' | 'podman';
+  os: string;
+  /** Go's names: amd64, arm64, arm. */
+  arch: string;
+  /** "v7" on arm where it is known. */
+  variant: string;
+  loggingDriver: string;
+  memoryBytes: number;
+  cpus: number;
+  /** false: the kernel or the engine drops memory limits. */
+  memoryLimit: boolean;
+  rootDir: string;
+}
+
+export interface ObservedContainer {
+  id: string;
+  /** Without the leading slash. */
+  name: string;
+  /** As given at creation; an image that lost its tag shows as its id. */
+  image: string;
+  imageId: string;
+  labels: Readonly<Record<string, string>>;
+  state: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+  /** From the listing's status text; only in state `exited`. */
+  exitCode?: number;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  health?: 'starting' | 'healthy' | 'unhealthy';
+  /** Published ports as the engine bound them. */
+  ports: readonly BoundPort[];
+  /** Absent while it has not been inspected (or the inspection hangs): then nothing is decided from it. */
+  detail?: ContainerDetail;
+}
+
+export interface BoundPort {
+  containerPort: number;
+  protocol: 'tcp' | 'udp';
+  hostPort: number;
+  hostIp: string;
+}
+
+/** What an inspection adds, in the words of `ContainerSpec` and with the image's own defaults still mixed in. */
+export interface ContainerDetail {
+  /** ISO times as the engine gives them; the zero time means never. */
+  startedAt: string;
+  finishedAt: string;
+  exitCode: number;
+  oomKilled: boolean;
+  error: string;
+  restartCount: number;
+  /** The container as it is. `env` includes the image's variables, `labels` all labels, `command` and `entrypoint` the
+   * effective ones (empty arrays when there is none), `network` the mode and, for a user network, the first one. */
+  spec: ContainerSpec;
+  /** Every attached network by name; aliases without the container id the engine adds itself. */
+  networks: Readonly<Record<string, { aliases: readonly string[]; ip: string; networkId: string }>>;
+}
+
+export interface ObservedImage {
+  id: string;
+  os: string;
+  arch: string;
+  variant: string;
+  /** The image's own defaults, which show up in every container made of it. */
+  env: Readonly<Record<string, string>>;
+  labels: Readonly<Record<string, string>>;
+  command: readonly string[];
+  entrypoint: readonly string[];
+  workingDir: string;
+  user: string;
+  /** "80/tcp" */
+  exposedPorts: readonly string[];
+  volumes: readonly string[];
+  healthcheck?: ContainerSpec['healthcheck'];
+  stopSignal?: string;
+}
+
+export interface ObservedNetwork {
+  id: string;
+  name: string;
+  driver: string;
+  labels: Readonly<Record<string, string>>;
+}
+
+/** A remembered failure. It holds the service (or image, or network) until `notBeforeMs`, for the same spec hash only. */
+export interface Setback {
+  key: string;
+  /** The version it was met with; a setback of another hash is void. */
+  specHash: string;
+  reason: Reason;
+  message: string;
+  /** 1 after the first failure. */
+  attempts: number;
+  /** true: the same call would fail the same way; looked at again only at the longest interval. */
+  permanent: boolean;
+  /** Wall time of the first failure in this row, epoch milliseconds. */
+  since: number;
+  /** Monotonic milliseconds. */
+  notBeforeMs: number;
+  /** Wall time of the next try, for people; epoch milliseconds. */
+  nextTryAt: number;
+}
+
+export interface PullProgress {
+  image: string;
+  /** `queued`: waits for one of the lanes. */
+  state: 'queued' | 'running';
+  currentBytes: number;
+  /** 0 while unknown. */
+  totalBytes: number;
+  /** Wall time, epoch milliseconds. */
+  since: number;
+}

@@ -1,0 +1,129 @@
+import type { Action } from './action.ts';
+import type { Blueprint } from './blueprint.ts';
+import type { DesiredBlueprint } from './desired.ts';
+import type { EngineSnapshot, Setback } from './observed.ts';
+import type { Problem } from './problem.ts';
+
+/** What a look at the engine should include beside the containers and networks. */
+export interface Wanted {
+  /** Image references to look up. */
+  images: readonly string[];
+  /** Volume names to look up. */
+  volumes: readonly string[];
+}
+
+/** A reason to look; the listing is the truth. */
+export interface EngineEvent {
+  type: 'container' | 'image' | 'network' | 'volume' | 'connected' | 'disconnected';
+  /** "die", "destroy", "pull", ...; for `disconnected` the cause. */
+  action: string;
+  /** Container or network id, image reference, volume name. */
+  id: string;
+  /** Container name, where the event tells it. */
+  name?: string;
+}
+
+/** The container engine, as `reconcile` sees it. Every failure is an `EdgeError` with one of the `ENGINE_*` codes
+ *  or a more exact one (`docker/errors.ts`). */
+export interface Engine {
+  readonly endpoint: string;
+  /** One complete look. Details of a container whose inspection does not answer in time are left out and come later,
+   *  announced by an event; a failed listing throws. */
+  snapshot(wanted: Wanted, signal: AbortSignal): Promise<EngineSnapshot>;
+  /** Carries out one action; "already so" (started, stopped, gone) is success. `id` for what was created. */
+  perform(action: EngineAction, signal: AbortSignal): Promise<{ id?: string; warnings?: readonly string[] }>;
+  /** Pulls one image; fails with `PULL_STALLED` when nothing moves for the configured time. */
+  pull(
+    image: string,
+    options: { signal: AbortSignal; onProgress(currentBytes: number, totalBytes: number): void },
+  ): Promise<void>;
+  /** Delivers events until aborted; reconnects by itself and says `connected` each time, after which the caller must look. */
+  watch(onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** All actions but pulls, which run in a lane of their own with progress. */
+export type EngineAction = Exclude<Action, { kind: 'pullImage' }>;
+
+/** One document found in the directory: parsed, not yet decoded. */
+export interface SourceDocument {
+  file: string;
+  /** 0-based position in the file. */
+  document: number;
+  value: unknown;
+  /** Line (1-based) of a field path, for `validate`; absent where nobody asked. */
+  lineOf?(path: string): number | undefined;
+}
+
+/** Everything a directory tree says at one moment. */
+export interface DirectoryListing {
+  /** Absolute path of the directory. */
+  path: string;
+  /** Device and inode, so that an unmounted disk is not taken for an emptied directory. */
+  identity: string;
+  /** Files looked at. */
+  files: readonly string[];
+  documents: readonly SourceDocument[];
+  /** Files that cannot be read or parsed; what they held before stays in force. */
+  broken: readonly { file: string; problem: Problem; line?: number }[];
+  /** The operator confirmed that an empty directory is meant: a file named `.remove-all` is in it. */
+  confirmedEmpty: boolean;
+}
+
+/** A local directory of blueprints. */
+export interface DirectorySource {
+  readonly path: string;
+  /** Reads the whole tree. Throws `SOURCE_UNAVAILABLE` when the directory itself cannot be read. */
+  read(signal: AbortSignal): Promise<DirectoryListing>;
+  /** Calls back (coalesced) when something in the tree may have changed, until aborted. Survives the directory's absence. */
+  watch(onChange: () => void, signal: AbortSignal): Promise<void>;
+}
+
+/** A blueprint turned into desired services; `elsewhere` when it names another node or location. */
+export type Resolution =
+  | { result: 'ours'; desired: DesiredBlueprint }
+  | { result: 'elsewhere'; why: string }
+  | { result: 'refused'; problems: readonly Problem[] };
+
+export type Resolve = (blueprint: Blueprint) => Resolution;
+
+/** The last desired state, saved whole. */
+export interface Checkpoint {
+  /** Wall time, epoch milliseconds. */
+  savedAt: number;
+  blueprints: readonly DesiredBlueprint[];
+  /** Identity of the directory they came from; empty when unknown. */
+  directoryIdentity: string;
+}
+
+/** Failures and adoptions that must outlive a restart. */
+export interface Memory {
+  /** Permanent ones only; times of the monotonic clock do not survive and are set anew. */
+  setbacks: readonly Omit<Setback, 'notBeforeMs'>[];
+  adopted: readonly { id: string; specHash: string }[];
+}
+
+/** Identity of one executor replica, kept over replacements and restarts. `key` is secret: 64 hexadecimal digits. */
+export interface Slot {
+  blueprint: string;
+  index: number;
+  key: string;
+  /** Derived from the key. */
+  id: string;
+  executorName: string;
+  containerName: string;
+  registered: boolean;
+  approved: boolean;
+}
+
+/** What survives a reboot. Writes happen only when the content changed, atomically, and are durable when they return. */
+export interface Store {
+  /** The newest valid checkpoint; `undefined` when there is none. `notes` says what was damaged or passed over. */
+  loadCheckpoint(): Promise<{ checkpoint: Checkpoint | undefined; notes: readonly string[] }>;
+  /** Returns false when the content had not changed and nothing was written. */
+  saveCheckpoint(checkpoint: Checkpoint): Promise<boolean>;
+  loadMemory(): Promise<Memory>;
+  saveMemory(memory: Memory): Promise<boolean>;
+  loadSlots(): Promise<readonly Slot[]>;
+  saveSlots(slots: readonly Slot[]): Promise<boolean>;
+}

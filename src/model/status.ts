@@ -1,0 +1,146 @@
+import type { Problem } from './problem.ts';
+import type { Reason } from './reason.ts';
+
+/** Words of the ColonyOS documents. */
+export type Phase = 'Pending' | 'Reconciling' | 'Running' | 'Degraded' | 'Failed' | 'Deleting';
+
+export interface Condition {
+  type: 'Ready' | 'Progressing' | 'Degraded' | 'SpecInvalid' | 'SpecWarnings' | 'Connected';
+  status: 'True' | 'False' | 'Unknown';
+  reason: string;
+  message: string;
+  /** RFC 3339. */
+  lastTransitionTime: string;
+}
+
+/** One container in a status document; the first seven members are the Go reconciler's, names and types kept. */
+export interface InstanceStatus {
+  /** 12 hexadecimal digits; empty while there is no container. */
+  id: string;
+  name: string;
+  type: 'container';
+  state: 'running' | 'stopped';
+  created: string;
+  image: string;
+  lastCheck: string;
+  ready: boolean;
+  health?: string;
+  restartCount: number;
+  exitCode?: number;
+  oomKilled?: boolean;
+  startedAt?: string;
+  imageId: string;
+  /** "8443:8443/tcp", one for each address family when the two numbers differ. */
+  ports: readonly string[];
+}
+
+/** `status` of a blueprint as it goes to the server (FIELDS.md section 11). Always complete. */
+export interface StatusDocument {
+  instances: readonly InstanceStatus[];
+  runningInstances: number;
+  stoppedInstances: number;
+  totalInstances: number;
+  lastUpdated: string;
+  phase: Phase;
+  observedGeneration: number;
+  specHash: string;
+  desiredInstances: number;
+  readyInstances: number;
+  conditions: readonly Condition[];
+  node: string;
+  location: string;
+  agentVersion: string;
+  engine: string;
+  lastError?: string;
+  /** The blueprint's annotations, untouched. */
+  annotations?: Readonly<Record<string, string>>;
+}
+
+/** What a service waits for, and until when. */
+export interface Waiting {
+  /** Container name. */
+  name: string;
+  reason: Reason;
+  message: string;
+  /** RFC 3339; absent: until something changes. */
+  nextTryAt?: string;
+  attempts?: number;
+}
+
+/** One row of `colonies-edge status`. */
+export interface BlueprintReport {
+  name: string;
+  kind: string;
+  generation: number;
+  phase: Phase;
+  ready: number;
+  desired: number;
+  /** Since when it is in this phase, RFC 3339. */
+  since: string;
+  waiting: readonly Waiting[];
+  /** What is being done to it right now, one clause for each lane. */
+  doing: readonly string[];
+  lastError?: string;
+  /** Newest refused version, while the last valid one stays in force. */
+  refused?: readonly Problem[];
+  warnings: readonly Problem[];
+  file?: string;
+  status: StatusDocument;
+}
+
+/** Reachability of something next door. */
+export interface Reachability {
+  state: 'ok' | 'away' | 'unknown';
+  /** RFC 3339: since when it is in this state. */
+  since: string;
+  lastError?: string;
+}
+
+/** The whole answer of the agent to "how are you": what is wrong, since when, what it does about it, when it tries next. */
+export interface AgentStatus {
+  agent: {
+    version: string;
+    node: string;
+    location: string;
+    colony: string;
+    pid: number;
+    startedAt: string;
+    stateDir: string;
+  };
+  engine: Reachability & { endpoint: string; name: string; version: string; apiVersion: string };
+  source: Reachability & { kind: 'directory'; path: string; files: number; suspect?: string };
+  checkpoint: { state: 'none' | 'saved' | 'loaded' | 'failed'; savedAt?: string; note?: string };
+  converged: boolean;
+  /** RFC 3339: next look even if nothing happens. */
+  nextLookAt: string;
+  blueprints: readonly BlueprintReport[];
+  /** Files and documents that name no blueprint we run. */
+  refusals: readonly { file?: string; document?: number; name?: string; problems: readonly Problem[] }[];
+  pulls: readonly {
+    image: string;
+    state: 'queued' | 'running';
+    currentBytes: number;
+    totalBytes: number;
+    since: string;
+  }[];
+  /** Containers that carry our labels and belong to no blueprint we know; reported, never touched. */
+  strays: readonly string[];
+  warnings: readonly string[];
+  counters: { ticks: number; actions: number; failures: number; healed: number };
+}
+
+/** What the agent did, for `colonies-edge events`. */
+export interface AgentEvent {
+  /** Counts up from 1 since the agent started. */
+  seq: number;
+  /** RFC 3339 with milliseconds. */
+  time: string;
+  level: 'info' | 'warn' | 'error';
+  /** Constant text: "container started". */
+  message: string;
+  blueprint?: string;
+  container?: string;
+  cause?: string;
+  reason?: string;
+  detail?: string;
+}
