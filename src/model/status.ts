@@ -144,3 +144,23 @@ export interface AgentEvent {
   reason?: string;
   detail?: string;
 }
+
+/** What would be done now and why. No environment and no key material is in it. */
+export interface PlanReport {
+  /** true: nothing to do and nothing held. */
+  converged: boolean;
+  actions: readonly { kind: string; blueprint: string; target: string; cause: string }[];
+  holds: readonly (Waiting & { blueprint: string })[];
+  /** The same as lines of text, as tests compare and people read it. */
+  text: string;
+}
+
+/** The running agent as its own interface (`local/`) and the command line see it. All answers are immediate. */
+export interface AgentView {
+  status(): AgentStatus;
+  plan(): PlanReport;
+  /** Events kept in the ring with `seq` greater than `after`, oldest first. */
+  events(after: number): readonly AgentEvent[];
+  /** Calls back for each new event until the returned function is called. */
+  onEvent(listener: (event: AgentEvent) => void): () => void;
+}
