@@ -9,7 +9,14 @@ import type { Reason } from './reason.ts';
  */
 export type DesiredState =
   | { known: false }
-  | { known: true; blueprints: readonly DesiredBlueprint[]; refusals: readonly Refusal[] };
+  | { known: true; owner: Owner; blueprints: readonly DesiredBlueprint[]; refusals: readonly Refusal[] };
+
+/** Whose containers we may touch: those labelled with this node (and colony, where both sides name one). */
+export interface Owner {
+  node: string;
+  /** Empty when the agent has no colony. */
+  colony: string;
+}
 
 /** One blueprint that is ours, resolved into the containers it asks for. */
 export interface DesiredBlueprint {
@@ -29,6 +36,8 @@ export interface DesiredBlueprint {
   deleting: boolean;
   /** Named volumes to remove once a deleted blueprint's containers are gone (`volumeReclaim: "Delete"`). */
   reclaimVolumes: readonly string[];
+  /** Networks made for it alone, removed with it; never the default one. */
+  reclaimNetworks: readonly string[];
 }
 
 /** One container that should run. */

@@ -13,6 +13,10 @@ export interface ObservedState extends EngineSnapshot {
   adopted: ReadonlyMap<string, string>;
   /** In-place settings we have already sent, by container id: `liveHash` of the service then. */
   updated: ReadonlyMap<string, string>;
+  /** Ids of containers this process created: what cannot change by hand need not be compared on them. */
+  made: ReadonlySet<string>;
+  /** References pulled lately by this process, for `pullPolicy: Always`. */
+  fresh: ReadonlySet<string>;
 }
 
 /** What the engine says, at one moment. Complete: a listing that failed is thrown, never shortened. */

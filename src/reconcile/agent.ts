@@ -31,11 +31,15 @@ export interface AgentSettings {
   pullLanes: number;
   /** Engine calls that change something and run at the same time. */
   actionLanes: number;
+  /** Name of the network that is never removed. */
+  defaultNetwork: string;
 }
 
 export interface Agent extends AgentView {
   /** Runs until the signal is aborted, then lets calls under way finish (at most 5 s). Containers keep running. */
   run(signal: AbortSignal): Promise<void>;
+  /** Reads the source and looks at the engine now, instead of at the next resync. */
+  refresh(): void;
 }
 
 export declare function createAgent(parts: AgentParts): Agent;
