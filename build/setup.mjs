@@ -1,0 +1,130 @@
+// Brings a fresh machine to where demo, tests and bench can run; does nothing where all is there already.
+// Node built-ins only: it runs before packages are installed. Usage: node build/setup.mjs [--test]
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { engineSocket } from './lib/engine.mjs';
+import { engineState, startEngine } from './lib/engine-setup.mjs';
+import { errorText, isMain, root } from './lib/project.mjs';
+import { findCommand, run } from './lib/run.mjs';
+import { staticBusybox } from './tiny-image.mjs';
+
+/** The set-up cannot go on by itself; the message says what a person has to do. */
+export class SetupError extends Error {}
+
+/** Debian packages by the command they bring. */
+const PACKAGE = {
+  dockerd: ['docker.io', 'iptables'],
+  busybox: ['busybox-static'],
+  // The network tools are only recommended by the package, but without them no container gets an address.
+  podman: ['podman', 'netavark', 'aardvark-dns', 'conmon', 'runc'],
+  strace: ['strace'],
+  shellcheck: ['shellcheck'],
+  dash: ['dash'],
+};
+
+/** @typedef {keyof typeof PACKAGE} Tool */
+
+/** What `npm test` needs beside the engine. @type {readonly Tool[]} */
+export const TEST_TOOLS = ['busybox', 'podman', 'strace', 'shellcheck', 'dash'];
+
+/** Installs the locked npm packages when they are absent or of another lock file. */
+export async function ensurePackages() {
+  const lock = join(root, 'package-lock.json');
+  const installed = join(root, 'node_modules', '.package-lock.json');
+  const stamp = join(root, 'node_modules', '.lock-sha256');
+  const wanted = createHash('sha256').update(readFileSync(lock, 'utf8')).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  // Installed by hand: npm's own record, at least as new as the lock file.
+  const byHand =
+    !existsSync(stamp) && existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs;
+  if (!byHand) {
+    console.log('set-up: installing the locked npm packages');
+    const result = await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+      deadlineMs: 300_000,
+    });
+    if (result.code !== 0)
+      throw new SetupError('npm ci failed: the registry must be reachable once (see above)');
+  }
+  writeFileSync(stamp, wanted);
+}
+
+/** Tools out of the list that are not there. @param {readonly Tool[]} tools @returns {Tool[]} */
+export function missingTools(tools) {
+  return tools.filter((tool) => (tool === 'busybox' ? staticBusybox() : findCommand(tool)) === undefined);
+}
+
+/**
+ * Everything beside npm packages: tools, and an engine that answers.
+ * @param {{ tools?: readonly Tool[], engine?: boolean }} wanted
+ * @returns {Promise<{ stop(): Promise<void> }>} `stop` ends the engine if it was started here, and only then
+ */
+export async function setUp({ tools = [], engine = true }) {
+  const state = engine ? await engineState() : { state: 'answers' };
+  if (state.state === 'forbidden')
+    throw new SetupError(
+      `${engineSocket()} refuses this user.\nRun as root, or add the user to the engine's group: usermod -aG docker $USER`,
+    );
+  const missing = missingTools(state.state === 'absent' ? ['dockerd', ...tools] : tools);
+  if (missing.length > 0) await install(missing);
+  if (state.state === 'answers') return { stop: async () => {} };
+  if (process.getuid?.() !== 0)
+    throw new SetupError(
+      `No Docker engine answers at ${engineSocket()}, and only root can start one.\nStart it (systemctl start docker), or run this as root.`,
+    );
+  if (process.env.DOCKER_HOST !== undefined && process.env.DOCKER_HOST !== '')
+    throw new SetupError(
+      `No engine answers at DOCKER_HOST=${process.env.DOCKER_HOST}. Start it, or unset DOCKER_HOST.`,
+    );
+  return startEngine().catch((error) => {
+    throw new SetupError(errorText(error));
+  });
+}
+
+/** One apt call for all that is missing. @param {readonly Tool[]} missing */
+async function install(missing) {
+  const packages = missing.flatMap((tool) => PACKAGE[tool]);
+  if (process.getuid?.() !== 0 || findCommand('apt-get') === undefined || !existsSync('/etc/debian_version'))
+    throw new SetupError(
+      `Missing: ${missing.join(', ')}. This set-up installs by itself only on Debian-like systems as root.\n` +
+        `Debian, Ubuntu: apt-get install ${packages.join(' ')}\n` +
+        'Elsewhere: install the packages that bring these commands (busybox must be a static build), and start the engine.',
+    );
+  console.log(`set-up: installing ${packages.join(' ')}`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'l' };
+  const common = ['-q', '-o', 'Acquire::Retries=3', '-o', 'DPkg::Lock::Timeout=120', '-o', 'Dpkg::Use-Pty=0'];
+  const steps = [
+    [...common, 'update'],
+    [...common, 'install', '-y', '--no-install-recommends', ...packages],
+  ];
+  for (const args of steps) {
+    const result = await run('apt-get', args, { env, deadlineMs: 600_000 });
+    if (result.code !== 0)
+      throw new SetupError(`apt-get ${args.slice(common.length).join(' ')} failed (see above)`);
+  }
+  const still = missingTools(missing);
+  if (still.length > 0)
+    throw new SetupError(`apt-get brought the packages, but there is still no ${still.join(', ')}`);
+}
+
+/**
+ * Runs a script's main function with the set-up's errors shown plainly; never returns.
+ * @param {() => Promise<number>} main resolves to the exit code
+ */
+export async function runScript(main) {
+  try {
+    process.exit(await main());
+  } catch (error) {
+    console.error(error instanceof SetupError ? `\nset-up: ${error.message}` : error);
+    process.exit(1);
+  }
+}
+
+if (isMain('setup.mjs')) {
+  await runScript(async () => {
+    await ensurePackages();
+    await setUp({ tools: process.argv.includes('--test') ? TEST_TOOLS : ['busybox'] });
+    console.log('set-up: all there');
+    return 0;
+  });
+}
