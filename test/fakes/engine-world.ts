@@ -1,0 +1,410 @@
+import { createHash } from 'node:crypto';
+import type { ContainerSpec, LimitSpec, RestartSpec } from '../../src/model/container.ts';
+import type { BoundPort, ObservedNetwork } from '../../src/model/observed.ts';
+import type { EngineEvent } from '../../src/model/ports.ts';
+import type { ManualClock } from './clock.ts';
+import { type Box, engineError, type FakeImage, normalReference } from './engine-types.ts';
+
+/** Docker waits 100 ms before the first restart, doubles up to a minute, and forgets after 10 s of running. */
+const FIRST_RESTART_MS = 100;
+const LONGEST_RESTART_MS = 60_000;
+const LASTING_RUN_MS = 10_000;
+
+/** What is on the host: containers, images, networks, volumes, and what happens to them, as Docker 20.10 does it. */
+export class EngineWorld {
+  readonly clock: ManualClock;
+  readonly boxes = new Map<string, Box>();
+  /** Normalised reference to image. */
+  readonly tags = new Map<string, FakeImage>();
+  readonly networks = new Map<string, ObservedNetwork>();
+  readonly volumes = new Set<string>();
+  /** Volumes ever removed, for tests that none is. */
+  readonly removedVolumes: string[] = [];
+  /** Host paths that exist; a bind source below one of them does not count. */
+  readonly hostPaths = new Set<string>();
+  /** Ports held by processes that are no containers, as "8080/tcp". */
+  readonly foreignPorts = new Set<string>();
+  arch = 'amd64';
+  /** false: the engine is down and restarts nothing. */
+  up = true;
+  onEvent: (event: EngineEvent) => void = () => {};
+  #serial = 0;
+  #ephemeral = 32_768;
+
+  constructor(clock: ManualClock) {
+    this.clock = clock;
+    for (const name of ['bridge', 'host', 'none'])
+      this.networks.set(name, {
+        id: this.newId(),
+        name,
+        driver: name === 'none' ? 'null' : name,
+        labels: {},
+      });
+  }
+
+  newId(): string {
+    this.#serial += 1;
+    return createHash('sha256').update(`object ${this.#serial}`).digest('hex');
+  }
+
+  byName(name: string): Box | undefined {
+    for (const box of this.boxes.values()) if (box.name === name) return box;
+    return undefined;
+  }
+
+  /** By id, or fails with `ENGINE_NOT_FOUND`. */
+  need(id: string): Box {
+    const box = this.boxes.get(id);
+    if (box === undefined) throw engineError('ENGINE_NOT_FOUND', id, `No such container: ${id}`);
+    return box;
+  }
+
+  create(name: string, spec: ContainerSpec, labels: Readonly<Record<string, string>>): Box {
+    this.#checkBinds(spec);
+    const found = this.findImage(spec.image);
+    if (found === undefined) throw engineError('IMAGE_NOT_FOUND', spec.image, `No such image: ${spec.image}`);
+    if (found.arch !== this.arch)
+      throw engineError('PLATFORM_MISMATCH', spec.image, `image is for ${found.arch}, not ${this.arch}`);
+    if (this.byName(name) !== undefined)
+      throw engineError('NAME_TAKEN', name, `The container name "/${name}" is already in use`);
+    for (const mount of spec.mounts)
+      if (mount.type === 'volume' && !this.volumes.has(mount.source)) {
+        this.volumes.add(mount.source);
+        this.onEvent({ type: 'volume', action: 'create', id: mount.source });
+      }
+    const box: Box = {
+      id: this.newId(),
+      name,
+      imageRef: spec.image,
+      image: found,
+      spec: structuredClone(spec),
+      labels: { ...labels },
+      state: 'created',
+      exitCode: 0,
+      error: '',
+      createdAt: this.clock.now(),
+      startedAt: 0,
+      finishedAt: 0,
+      startedMonoMs: 0,
+      restartCount: 0,
+      restartDelayMs: 0,
+      oomKilled: false,
+      manuallyStopped: false,
+      health: undefined,
+      ports: [],
+      networks: firstNetwork(spec),
+      run: 0,
+    };
+    this.boxes.set(box.id, box);
+    this.#emit(box, 'create');
+    return box;
+  }
+
+  /** `POST /containers/{id}/start`; throws as Docker refuses, and then leaves the container `created` or `exited`. */
+  start(box: Box, byEngine = false): void {
+    if (box.state === 'running') return;
+    if (box.state === 'paused')
+      throw engineError('ENGINE_CONFLICT', box.name, 'cannot start a paused container, try unpause instead');
+    this.#checkBinds(box.spec);
+    for (const mount of box.spec.mounts)
+      if (mount.type === 'bind' && !mount.readOnly) this.hostPaths.add(mount.source);
+    try {
+      for (const name of box.networks.keys())
+        if (!this.networks.has(name))
+          throw engineError('NETWORK_NOT_FOUND', name, `network ${name} not found`);
+      box.ports = this.#bindPorts(box);
+      if (box.image.program.startFails !== undefined)
+        throw engineError(box.image.program.startFails, box.name);
+    } catch (error) {
+      box.ports = [];
+      box.error = error instanceof Error ? error.message : String(error);
+      if (box.exitCode === 0) box.exitCode = 128;
+      if (box.state === 'restarting') box.state = 'exited';
+      throw error;
+    }
+    box.state = 'running';
+    box.exitCode = 0;
+    box.error = '';
+    box.oomKilled = false;
+    box.manuallyStopped = false;
+    box.startedAt = this.clock.now();
+    box.startedMonoMs = this.clock.monoMs();
+    if (!byEngine) {
+      box.restartCount = 0;
+      box.restartDelayMs = 0;
+    }
+    const check = box.spec.healthcheck ?? box.image.healthcheck;
+    box.health = check !== undefined && check.test[0] !== 'NONE' ? 'starting' : undefined;
+    for (const [name, endpoint] of box.networks) {
+      const network = this.networks.get(name);
+      const ip = name === 'host' || name === 'none' ? '' : `172.18.0.${(box.run % 250) + 2}`;
+      box.networks.set(name, { ...endpoint, ip, networkId: network?.id ?? '' });
+    }
+    box.run += 1;
+    this.#emit(box, 'start');
+    const { exitsAfterMs, exitCode } = box.image.program;
+    if (exitsAfterMs !== undefined) {
+      const run = box.run;
+      this.clock.after(exitsAfterMs, () => {
+        if (box.run === run && box.state === 'running') this.die(box, exitCode ?? 0);
+      });
+    }
+  }
+
+  /** The main process ended; the engine starts it again where the policy says so. */
+  die(box: Box, exitCode: number, oomKilled = false): void {
+    if (box.state !== 'running' && box.state !== 'paused') return;
+    const ranMs = this.clock.monoMs() - box.startedMonoMs;
+    box.state = 'exited';
+    box.exitCode = exitCode;
+    box.oomKilled = oomKilled;
+    box.finishedAt = this.clock.now();
+    box.ports = [];
+    for (const [name, endpoint] of box.networks) box.networks.set(name, { ...endpoint, ip: '' });
+    this.#emit(box, 'die');
+    if (!this.up || box.manuallyStopped || !policyRestarts(box.spec.restart, exitCode, box.restartCount))
+      return;
+    if (ranMs >= LASTING_RUN_MS) box.restartDelayMs = 0;
+    box.restartDelayMs =
+      box.restartDelayMs === 0 ? FIRST_RESTART_MS : Math.min(LONGEST_RESTART_MS, box.restartDelayMs * 2);
+    box.state = 'restarting';
+    const run = box.run;
+    this.clock.after(box.restartDelayMs, () => {
+      if (!this.up || box.state !== 'restarting' || box.run !== run || !this.boxes.has(box.id)) return;
+      box.restartCount += 1;
+      try {
+        this.start(box, true);
+      } catch {
+        // the engine gives up on a start that fails; the error stays on the container
+      }
+    });
+  }
+
+  /** SIGTERM, and SIGKILL after the timeout; resolves when the process is gone. */
+  async stop(box: Box, timeoutMs: number): Promise<void> {
+    box.manuallyStopped = true;
+    if (box.state === 'restarting') {
+      box.state = 'exited';
+      this.#emit(box, 'stop');
+      return;
+    }
+    if (box.state !== 'running' && box.state !== 'paused') return;
+    if (box.state === 'paused') this.unpause(box);
+    this.#emit(box, 'kill');
+    const run = box.run;
+    const takesMs = box.image.program.stopMs ?? 100;
+    await this.clock.sleep(Math.min(takesMs, timeoutMs));
+    if (box.run !== run) return;
+    this.die(box, takesMs <= timeoutMs ? 143 : 137);
+    this.#emit(box, 'stop');
+  }
+
+  /** `docker kill`. */
+  kill(box: Box): void {
+    if (box.state !== 'running' && box.state !== 'paused')
+      throw engineError('ENGINE_CONFLICT', box.name, `Container ${box.name} is not running`);
+    box.manuallyStopped = true;
+    this.#emit(box, 'kill');
+    this.die(box, 137);
+  }
+
+  pause(box: Box): void {
+    if (box.state !== 'running') throw engineError('ENGINE_CONFLICT', box.name, 'Container is not running');
+    box.state = 'paused';
+    this.#emit(box, 'pause');
+  }
+
+  unpause(box: Box): void {
+    if (box.state !== 'paused') return;
+    box.state = 'running';
+    this.#emit(box, 'unpause');
+  }
+
+  rename(box: Box, name: string): void {
+    if (box.name === name) return;
+    if (this.byName(name) !== undefined)
+      throw engineError('NAME_TAKEN', name, `The container name "/${name}" is already in use`);
+    box.name = name;
+    this.#emit(box, 'rename');
+  }
+
+  update(box: Box, restart: RestartSpec, limits: LimitSpec): void {
+    box.spec = { ...box.spec, restart: { ...restart }, limits: { ...limits } };
+    this.#emit(box, 'update');
+  }
+
+  remove(box: Box, force: boolean): void {
+    if (box.state === 'running' || box.state === 'paused' || box.state === 'restarting') {
+      if (!force)
+        throw engineError(
+          'ENGINE_CONFLICT',
+          box.name,
+          'You cannot remove a running container; stop it first',
+        );
+      box.manuallyStopped = true;
+      if (box.state === 'restarting') box.state = 'exited';
+      this.die(box, 137);
+    }
+    this.boxes.delete(box.id);
+    this.#emit(box, 'destroy');
+  }
+
+  connect(box: Box, network: string, aliases: readonly string[]): void {
+    const found = this.networks.get(network);
+    if (found === undefined) throw engineError('NETWORK_NOT_FOUND', network, `network ${network} not found`);
+    if (box.networks.has(network)) return;
+    const running = box.state === 'running';
+    box.networks.set(network, {
+      aliases: [...aliases],
+      ip: running ? '172.18.0.250' : '',
+      networkId: running ? found.id : '',
+    });
+    this.onEvent({ type: 'network', action: 'connect', id: found.id, name: network });
+  }
+
+  disconnect(box: Box, network: string): void {
+    if (!box.networks.delete(network)) return;
+    const id = this.networks.get(network)?.id ?? '';
+    this.onEvent({ type: 'network', action: 'disconnect', id, name: network });
+  }
+
+  createNetwork(name: string, driver: string, labels: Readonly<Record<string, string>>): ObservedNetwork {
+    const present = this.networks.get(name);
+    if (present !== undefined) return present;
+    const network = { id: this.newId(), name, driver, labels: { ...labels } };
+    this.networks.set(name, network);
+    this.onEvent({ type: 'network', action: 'create', id: network.id, name });
+    return network;
+  }
+
+  removeNetwork(name: string): void {
+    const network = this.networks.get(name);
+    if (network === undefined) return;
+    for (const box of this.boxes.values())
+      if (box.state === 'running' && box.networks.has(name))
+        throw engineError('ENGINE_CONFLICT', name, `network ${name} has active endpoints`);
+    this.networks.delete(name);
+    this.onEvent({ type: 'network', action: 'destroy', id: network.id, name });
+  }
+
+  removeVolume(name: string): void {
+    if (!this.volumes.has(name)) return;
+    for (const box of this.boxes.values())
+      if (box.spec.mounts.some((mount) => mount.type === 'volume' && mount.source === name))
+        throw engineError('VOLUME_IN_USE', name, `volume is in use - [${box.id}]`);
+    this.volumes.delete(name);
+    this.removedVolumes.push(name);
+    this.onEvent({ type: 'volume', action: 'destroy', id: name });
+  }
+
+  findImage(reference: string): FakeImage | undefined {
+    const tagged = this.tags.get(normalReference(reference));
+    if (tagged !== undefined) return tagged;
+    for (const found of this.tags.values()) if (found.id === reference) return found;
+    return undefined;
+  }
+
+  /** Gives an image a name; the image that had it before loses it. */
+  tag(reference: string, found: FakeImage): void {
+    this.tags.set(normalReference(reference), found);
+    this.onEvent({ type: 'image', action: 'tag', id: reference });
+  }
+
+  /** The daemon goes away and with it every process, as without live-restore; 255 after a power cut. */
+  shutDown(exitCode: number): void {
+    this.up = false;
+    for (const box of this.boxes.values()) {
+      if (box.state === 'restarting') box.state = 'exited';
+      this.die(box, exitCode);
+    }
+  }
+
+  /** The daemon starts and brings back what its policies say. */
+  boot(): void {
+    this.up = true;
+    for (const box of this.boxes.values()) {
+      const { restart } = box.spec;
+      const wanted =
+        restart.name === 'always' ||
+        (restart.name === 'unless-stopped' && !box.manuallyStopped) ||
+        (restart.name === 'on-failure' && box.exitCode !== 0 && !box.manuallyStopped);
+      if (box.state !== 'exited' || !wanted) continue;
+      try {
+        this.start(box, true);
+      } catch {
+        // a start that fails at boot leaves the container as it is
+      }
+    }
+  }
+
+  /** A read-only bind is sent as a mount, whose source must exist, at creation and at every start. */
+  #checkBinds(spec: ContainerSpec): void {
+    for (const mount of spec.mounts)
+      if (mount.type === 'bind' && mount.readOnly && !this.hostPaths.has(mount.source))
+        throw engineError(
+          'BIND_SOURCE_MISSING',
+          mount.source,
+          `bind source path does not exist: ${mount.source}`,
+        );
+  }
+
+  #bindPorts(box: Box): BoundPort[] {
+    const bound: BoundPort[] = [];
+    if (box.spec.network.mode !== 'network' && box.spec.network.mode !== 'bridge') return bound;
+    for (const port of box.spec.ports) {
+      if (!port.publish) continue;
+      if (port.hostPort !== undefined && this.#portHeld(port.hostPort, port.protocol, box))
+        throw engineError(
+          'PORT_CONFLICT',
+          box.name,
+          `Bind for 0.0.0.0:${port.hostPort} failed: port is already allocated`,
+        );
+      const { containerPort, protocol } = port;
+      const addresses = port.hostIp === '' ? ['0.0.0.0', '::'] : [port.hostIp];
+      for (const hostIp of addresses)
+        bound.push({ containerPort, protocol, hostPort: port.hostPort ?? this.#nextEphemeral(), hostIp });
+    }
+    return bound;
+  }
+
+  #portHeld(hostPort: number, protocol: string, asking: Box): boolean {
+    if (this.foreignPorts.has(`${hostPort}/${protocol}`)) return true;
+    for (const box of this.boxes.values())
+      if (
+        box !== asking &&
+        (box.state === 'running' || box.state === 'paused') &&
+        box.ports.some((port) => port.hostPort === hostPort && port.protocol === protocol)
+      )
+        return true;
+    return false;
+  }
+
+  #nextEphemeral(): number {
+    this.#ephemeral = this.#ephemeral >= 60_999 ? 32_768 : this.#ephemeral + 1;
+    return this.#ephemeral;
+  }
+
+  #emit(box: Box, action: string): void {
+    this.onEvent({ type: 'container', action, id: box.id, name: box.name });
+  }
+}
+
+function firstNetwork(spec: ContainerSpec): Box['networks'] {
+  const { network } = spec;
+  if (network.mode === 'container') return new Map();
+  const name = network.mode === 'network' ? network.name : network.mode;
+  const aliases = network.mode === 'network' ? [...network.aliases] : [];
+  return new Map([[name, { aliases, ip: '', networkId: '' }]]);
+}
+
+function policyRestarts(restart: RestartSpec, exitCode: number, restartCount: number): boolean {
+  switch (restart.name) {
+    case 'no':
+      return false;
+    case 'always':
+    case 'unless-stopped':
+      return true;
+    case 'on-failure':
+      return exitCode !== 0 && (restart.maxRetries === 0 || restartCount < restart.maxRetries);
+  }
+}
