@@ -1,0 +1,278 @@
+import { formatDuration } from '../base/duration.ts';
+import type { LogLevel } from '../base/log.ts';
+import {
+  decodeCount,
+  decodeDockerHost,
+  decodeDuration,
+  decodeFileList,
+  decodeOneOf,
+  decodePath,
+  decodePathOrNone,
+  decodePrefixMap,
+  decodeText,
+  type Option,
+  type PrefixPair,
+} from './option.ts';
+
+const ETC = '/etc/colonies-edge';
+const DEFAULT_POLICY = `${ETC}/policy.yaml`;
+
+/** Fills in what most options have in common. */
+function option<T>(
+  row: Omit<Option<T>, 'alsoEnv' | 'show'> & Partial<Pick<Option<T>, 'alsoEnv' | 'show'>>,
+): Option<T> {
+  return { alsoEnv: [], show: (value) => value, ...row };
+}
+
+function duration(
+  row: Pick<Option<number>, 'flag' | 'key' | 'group' | 'help'>,
+  [leastMs, usualMs, mostMs]: [number, number, number],
+): Option<number> {
+  return option<number>({
+    ...row,
+    placeholder: 'DURATION',
+    defaultText: formatDuration(usualMs),
+    fallback: () => usualMs,
+    decode: decodeDuration(leastMs, mostMs),
+    show: (ms) => formatDuration(ms),
+  });
+}
+
+function count(
+  row: Pick<Option<number>, 'flag' | 'key' | 'group' | 'help'>,
+  usual: number,
+  most: number,
+): Option<number> {
+  return option<number>({
+    ...row,
+    placeholder: 'N',
+    defaultText: String(usual),
+    fallback: () => usual,
+    decode: decodeCount(1, most),
+  });
+}
+
+const MINUTE_MS = 60_000;
+
+/** THE table of options: it drives parsing, `--help`, the README and `colonies-edge config`. */
+export const OPTIONS = {
+  blueprints: option<string | undefined>({
+    flag: 'blueprints',
+    key: 'blueprints',
+    placeholder: 'DIR',
+    group: 'Desired state',
+    help: 'Directory tree of blueprints (.json, .yaml, .yml), watched for change. "none": keep to the checkpoint.',
+    defaultText: `${ETC}/blueprints`,
+    fallback: () => `${ETC}/blueprints`,
+    decode: decodePathOrNone,
+    show: (path) => path ?? 'none',
+  }),
+  policy: option<string | undefined>({
+    flag: 'policy',
+    key: 'policy',
+    placeholder: 'FILE',
+    group: 'Desired state',
+    help: 'What blueprints may do on this node. "none": the built-in policy.',
+    defaultText: `${DEFAULT_POLICY} if it exists`,
+    fallback: (around) => (around.exists(DEFAULT_POLICY) ? DEFAULT_POLICY : undefined),
+    decode: decodePathOrNone,
+    show: (path) => path ?? 'none',
+  }),
+  overlays: option<readonly string[]>({
+    flag: 'overlays',
+    key: 'overlays',
+    placeholder: 'FILE',
+    list: true,
+    group: 'Desired state',
+    help: 'File that fills in fields of blueprints by their labels, or builtin:arrowhead. May be repeated.',
+    defaultText: '',
+    fallback: () => [],
+    decode: decodeFileList,
+  }),
+  bindPrefixMap: option<readonly PrefixPair[]>({
+    flag: 'bind-prefix-map',
+    key: 'bindPrefixMap',
+    placeholder: 'FROM=TO',
+    list: true,
+    group: 'Desired state',
+    help: 'Replaces the start of bind sources, for blueprints written on another machine. May be repeated.',
+    defaultText: '',
+    fallback: () => [],
+    decode: decodePrefixMap,
+    show: (pairs) => Object.fromEntries(pairs.map(({ from, to }) => [from, to])),
+  }),
+  slots: option<string | undefined>({
+    flag: 'slots',
+    key: 'slots',
+    placeholder: 'FILE',
+    group: 'Desired state',
+    help: 'Identities provisioned for executors, mode 0600. Contains private keys.',
+    defaultText: 'none',
+    fallback: () => undefined,
+    decode: decodePathOrNone,
+    show: (path) => path ?? 'none',
+  }),
+  unlocatedPolicy: option<'ignore' | 'claim' | 'always'>({
+    flag: 'unlocated-policy',
+    key: 'unlocatedPolicy',
+    placeholder: 'WORD',
+    group: 'Desired state',
+    help:
+      'Blueprints that name neither node nor location: ignore, claim (when no other node runs it) or always. ' +
+      'Blueprints from a directory: always, as a directory belongs to one node.',
+    defaultText: 'always',
+    fallback: () => 'always',
+    decode: decodeOneOf(['ignore', 'claim', 'always']),
+  }),
+  node: option<string>({
+    flag: 'node',
+    key: 'node',
+    alsoEnv: ['COLONIES_NODE_NAME'],
+    placeholder: 'NAME',
+    group: 'This node',
+    help: 'Name of this node, which spec.executorName of a blueprint may ask for.',
+    defaultText: 'the host name',
+    fallback: (around) => around.hostname,
+    decode: decodeText('a name without spaces', /^[^\s\u0000-\u001f\u007f]+$/),
+  }),
+  location: option<string>({
+    flag: 'location',
+    key: 'location',
+    alsoEnv: ['COLONIES_EXECUTOR_LOCATION', 'EXECUTOR_LOCATION_NAME'],
+    placeholder: 'NAME',
+    group: 'This node',
+    help: "Location of this node, compared with a blueprint's metadata.locationname.",
+    defaultText: 'default',
+    fallback: () => 'default',
+    decode: decodeText('a location name'),
+  }),
+  colony: option<string>({
+    flag: 'colony',
+    key: 'colony',
+    alsoEnv: ['COLONIES_COLONY_NAME'],
+    placeholder: 'NAME',
+    group: 'This node',
+    help: 'Colony of this node; blueprints of another colony are refused. Without it every colony is taken.',
+    defaultText: '',
+    fallback: () => '',
+    decode: decodeText('a colony name'),
+  }),
+  dockerHost: option<string>({
+    flag: 'docker-host',
+    key: 'dockerHost',
+    alsoEnv: ['DOCKER_HOST'],
+    placeholder: 'unix://PATH',
+    group: 'Engine',
+    help: "The engine's socket: Docker 20.10 or newer, or Podman's compatible socket.",
+    defaultText: 'unix:///var/run/docker.sock',
+    fallback: () => 'unix:///var/run/docker.sock',
+    decode: decodeDockerHost,
+  }),
+  network: option<string>({
+    flag: 'network',
+    key: 'network',
+    alsoEnv: ['DOCKER_NETWORK'],
+    placeholder: 'NAME',
+    group: 'Engine',
+    help: 'Network that containers join when their blueprint names none; made when missing.',
+    defaultText: 'colonies_default',
+    fallback: () => 'colonies_default',
+    decode: decodeText('a network name: letters, digits and _.-', /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/),
+  }),
+  stateDir: option<string>({
+    flag: 'state-dir',
+    key: 'stateDir',
+    placeholder: 'DIR',
+    group: 'State',
+    help: 'Where the checkpoint, identities and lasting failures are kept. One agent each.',
+    defaultText: '/var/lib/colonies-edge',
+    fallback: () => '/var/lib/colonies-edge',
+    decode: decodePath,
+  }),
+  socket: option<string>({
+    flag: 'socket',
+    key: 'socket',
+    placeholder: 'PATH',
+    group: 'State',
+    help: 'Unix socket (0660) on which the running agent answers status, plan and events.',
+    defaultText: '/run/colonies-edge/agent.sock',
+    fallback: () => '/run/colonies-edge/agent.sock',
+    decode: decodePath,
+  }),
+  config: option<string | undefined>({
+    flag: 'config',
+    key: '',
+    placeholder: 'FILE',
+    group: 'State',
+    help: 'Configuration file, YAML or JSON. "none": read no file.',
+    defaultText: `${ETC}/config.yaml if it exists`,
+    fallback: (around) => [`${ETC}/config.yaml`, `${ETC}/config.json`].find((path) => around.exists(path)),
+    decode: decodePathOrNone,
+    show: (path) => path ?? 'none',
+  }),
+  resyncMs: duration(
+    {
+      flag: 'resync',
+      key: 'resync',
+      group: 'Pace',
+      help: 'Longest time between two looks at the engine; events make it look at once.',
+    },
+    [1000, MINUTE_MS, 1440 * MINUTE_MS],
+  ),
+  pullStallMs: duration(
+    {
+      flag: 'pull-stall',
+      key: 'pullStall',
+      group: 'Pace',
+      help: 'A pull is given up, and tried again later, when nothing arrived for this long.',
+    },
+    [1000, 2 * MINUTE_MS, 1440 * MINUTE_MS],
+  ),
+  pullLanes: count(
+    { flag: 'pull-lanes', key: 'pullLanes', group: 'Pace', help: 'Pulls at the same time.' },
+    2,
+    16,
+  ),
+  actionLanes: count(
+    {
+      flag: 'action-lanes',
+      key: 'actionLanes',
+      group: 'Pace',
+      help: 'Engine calls that change something, at the same time.',
+    },
+    8,
+    64,
+  ),
+  logLevel: option<LogLevel>({
+    flag: 'log-level',
+    key: 'logLevel',
+    placeholder: 'LEVEL',
+    group: 'Logging',
+    help: 'Least level that is logged: debug, info, warn or error.',
+    defaultText: 'info',
+    fallback: () => 'info',
+    decode: decodeOneOf(['debug', 'info', 'warn', 'error']),
+  }),
+  logFormat: option<'auto' | 'text' | 'json'>({
+    flag: 'log-format',
+    key: 'logFormat',
+    placeholder: 'FORMAT',
+    group: 'Logging',
+    help: 'auto, text or json; auto is text on a terminal and JSON lines otherwise.',
+    defaultText: 'auto',
+    fallback: () => 'auto',
+    decode: decodeOneOf(['auto', 'text', 'json']),
+  }),
+};
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** All settings, decoded. */
+export type Config = {
+  [Name in OptionName]: (typeof OPTIONS)[Name] extends Option<infer T> ? T : never;
+};
+
+/** The table's rows in their order, each under its name in `Config`. */
+export function optionRows(): readonly [OptionName, Option<unknown>][] {
+  return Object.entries(OPTIONS) as [OptionName, Option<unknown>][];
+}
