@@ -11,8 +11,11 @@ export interface ObservedState extends EngineSnapshot {
   busy: ReadonlySet<string>;
   /** Spec hash under which a container without a hash label was adopted, by container id. */
   adopted: ReadonlyMap<string, string>;
-  /** In-place settings we have already sent, by container id: `liveHash` of the service then. */
+  /** In-place settings that the engine took and reports otherwise, by container id: `liveHash` sent, a colon,
+   *  `liveHash` reported since. The same are not sent again. */
   updated: ReadonlyMap<string, string>;
+  /** Since when each running container has been seen running without a break, by id; monotonic milliseconds. */
+  runningSince: ReadonlyMap<string, number>;
   /** Ids of containers this process created: what cannot change by hand need not be compared on them. */
   made: ReadonlySet<string>;
   /** References pulled lately by this process, for `pullPolicy: Always`. */

@@ -1,0 +1,163 @@
+import type { Action, Hold, Plan } from '../model/action.ts';
+import { LABEL } from '../model/container.ts';
+import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
+import type { ObservedContainer, ObservedState } from '../model/observed.ts';
+import { containersOf, keyOf } from './ownership.ts';
+import { planService } from './plan-service.ts';
+
+/** What the parts of the planner share: the whole picture, and the plan as it grows. */
+export interface Planning {
+  desired: DesiredState & { known: true };
+  observed: ObservedState;
+  monoMs: number;
+  byName: ReadonlyMap<string, ObservedContainer>;
+  act(action: Action): void;
+  hold(hold: Hold): void;
+  adopt(adoption: Plan['adopt'][number]): void;
+}
+
+/**
+ * The next steps that bring the observed state closer to the desired one: at most one for each lane, none while the
+ * desired state is unknown. Pure; `now` is monotonic milliseconds. A converged state gives a plan without actions and
+ * holds. The order of blueprints and containers in the input does not matter.
+ */
+export function plan(desired: DesiredState, observed: ObservedState, now: number): Plan {
+  if (!desired.known) return { actions: [], holds: [], adopt: [], finished: [] };
+  const actions = new Map<string, Action>();
+  const holds: Hold[] = [];
+  const adopt: Plan['adopt'][number][] = [];
+  const planning: Planning = {
+    desired,
+    observed,
+    monoMs: now,
+    byName: new Map(observed.containers.map((container) => [container.name, container])),
+    act: (action) => {
+      if (!observed.busy.has(action.lane) && !actions.has(action.lane)) actions.set(action.lane, action);
+    },
+    hold: (hold) => holds.push(hold),
+    adopt: (adoption) => adopt.push(adoption),
+  };
+  const finished: string[] = [];
+  for (const blueprint of [...desired.blueprints].sort(byName)) {
+    const containers = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);
+    for (const container of containers.surplus) retire(planning, container, surplusCause(blueprint));
+    for (const service of blueprint.services)
+      planService(planning, blueprint, service, containers.byKey.get(service.key) ?? []);
+    if (blueprint.deleting && containers.surplus.length === 0 && reclaim(planning, blueprint))
+      finished.push(blueprint.name);
+  }
+  return { actions: [...actions.values()], holds, adopt, finished, ...wakeAt(holds) };
+}
+
+function byName(a: DesiredBlueprint, b: DesiredBlueprint): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+function surplusCause(blueprint: DesiredBlueprint): string {
+  return blueprint.deleting ? 'blueprint was removed' : 'no longer asked for by the blueprint';
+}
+
+function wakeAt(holds: readonly Hold[]): { wakeAtMs?: number } {
+  const times = holds.flatMap((hold) => (hold.untilMs === undefined ? [] : [hold.untilMs]));
+  return times.length === 0 ? {} : { wakeAtMs: Math.min(...times) };
+}
+
+/** The next step towards a container's end: stop it gracefully, then remove it. */
+export function retire(planning: Planning, container: ObservedContainer, cause: string, lane?: string): void {
+  const { id, name, labels } = container;
+  const base = {
+    lane: lane ?? keyOf(container) ?? `container:${id}`,
+    blueprint: labels[LABEL.deployment] ?? '',
+    cause,
+    id,
+    name,
+    specHash: labels[LABEL.specHash] ?? '',
+  };
+  if (heldBack(planning, base.lane, base.blueprint, base.specHash)) return;
+  switch (container.state) {
+    case 'removing':
+      return;
+    case 'running':
+    case 'restarting':
+      planning.act({ ...base, kind: 'stopContainer', timeoutS: container.detail?.spec.stopTimeoutS });
+      return;
+    case 'paused':
+      planning.act({
+        ...base,
+        kind: 'unpauseContainer',
+        cause: `${cause} (a paused container cannot be stopped gracefully)`,
+      });
+      return;
+    case 'created':
+    case 'exited':
+      planning.act({ ...base, kind: 'removeContainer', force: false });
+      return;
+    case 'dead':
+      planning.act({ ...base, kind: 'removeContainer', force: true });
+      return;
+    default:
+      container.state satisfies never;
+  }
+}
+
+/** Holds a lane whose last call failed for this version, until its time has come. */
+function heldBack(planning: Planning, lane: string, blueprint: string, specHash: string): boolean {
+  const setback = planning.observed.setbacks.get(lane);
+  if (setback === undefined || setback.specHash !== specHash || setback.notBeforeMs <= planning.monoMs)
+    return false;
+  planning.hold({
+    key: lane,
+    blueprint,
+    reason: setback.reason,
+    message: setback.message,
+    untilMs: setback.notBeforeMs,
+    nextTryAt: setback.nextTryAt,
+  });
+  return true;
+}
+
+/** Removes what a deleted blueprint leaves behind beside containers; true when nothing is left. */
+function reclaim(planning: Planning, blueprint: DesiredBlueprint): boolean {
+  const { observed } = planning;
+  let left = false;
+  for (const name of blueprint.reclaimVolumes) {
+    if (!observed.volumes.has(name)) continue;
+    left = true;
+    const lane = `volume:${name}`;
+    if (heldBack(planning, lane, blueprint.name, '')) continue;
+    const cause = 'blueprint was removed and says volumeReclaim: Delete';
+    planning.act({ kind: 'removeVolume', lane, blueprint: blueprint.name, cause, name });
+  }
+  for (const name of blueprint.reclaimNetworks) {
+    const network = observed.networks.find((candidate) => candidate.name === name);
+    if (network === undefined || !ownNetwork(planning, network.labels) || inUse(planning, name)) continue;
+    left = true;
+    const lane = `network:${name}`;
+    if (heldBack(planning, lane, blueprint.name, '')) continue;
+    planning.act({
+      kind: 'removeNetwork',
+      lane,
+      blueprint: blueprint.name,
+      cause: 'blueprint was removed',
+      id: network.id,
+      name,
+    });
+  }
+  return !left && blueprint.services.length === 0;
+}
+
+function ownNetwork(planning: Planning, labels: Readonly<Record<string, string>>): boolean {
+  return labels[LABEL.managed] === 'true' && labels[LABEL.node] === planning.desired.owner.node;
+}
+
+function inUse(planning: Planning, network: string): boolean {
+  const wanted = planning.desired.blueprints.some((blueprint) =>
+    blueprint.services.some(
+      ({ container }) => container.network.mode === 'network' && container.network.name === network,
+    ),
+  );
+  const attached = planning.observed.containers.some(
+    (container) => container.detail?.networks[network] !== undefined,
+  );
+  return wanted || attached;
+}
