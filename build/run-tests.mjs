@@ -1,93 +1,119 @@
 // Bundles the given test files (default: all below the given folders) and runs them with node:test.
-// Usage: node build/run-tests.mjs [--concurrency=N] [file or folder ...]
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+// Usage: node build/run-tests.mjs [--concurrency=N] [--only=PATTERN] [file or folder ...]
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { isMain, root } from './lib/project.mjs';
+import { killRunning, run } from './lib/run.mjs';
 
-const root = resolve(fileURLToPath(import.meta.url), '../..');
-
-/** All `*.test.ts` files below a path, sorted. @param {string} path @returns {string[]} */
+/** All `*.test.ts` files below a path, sorted; none when the path does not exist. @param {string} path @returns {string[]} */
 export function testFiles(path) {
-  if (!statSync(path).isDirectory()) return [path];
+  return existsSync(path) && !statSync(path).isDirectory() ? [path] : filesBelow(path, '.test.ts');
+}
+
+/** @param {string} path @param {string} ending @returns {string[]} */
+function filesBelow(path, ending) {
+  if (!existsSync(path)) return [];
   return readdirSync(path, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+    .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
     .map((entry) => join(entry.path, entry.name))
     .sort();
 }
 
 /**
- * Runs test files; resolves to the exit code and the counts of node's own summary.
- * @param {string[]} paths @param {{ concurrency?: number, quiet?: boolean }} [options]
- * @returns {Promise<{ code: number, passed: number, failed: number, skipped: number }>}
+ * @typedef {object} TestOptions
+ * @property {number} [concurrency] test files that run at the same time; default: one less than the processors
+ * @property {'inherit' | 'capture'} [output] default `inherit`
+ * @property {number} [deadlineMs] for all of it; a file that hangs is stopped a little earlier, and named. Default 10 min
+ * @property {string} [only] runs only tests whose name matches this pattern
+ * @property {Record<string, string>} [env] added to the tests' environment
+ *
+ * @typedef {object} TestResult
+ * @property {number} code
+ * @property {number} passed
+ * @property {number} failed at least 1 when `code` is not 0
+ * @property {number} skipped
+ * @property {string} output empty when inherited
  */
+
+/** Runs test files; resolves to the exit code and the counts of node's own summary.
+ * @param {string[]} paths relative to the project @param {TestOptions} [options] @returns {Promise<TestResult>} */
 export async function runTests(paths, options = {}) {
   const entries = paths.flatMap((path) => testFiles(resolve(root, path)));
-  if (entries.length === 0) throw new Error(`no test files below ${paths.join(', ')}`);
+  if (entries.length === 0) throw new Error(`there are no test files below ${paths.join(', ')}`);
   mkdirSync(join(root, '.build'), { recursive: true });
   const outdir = mkdtempSync(join(root, '.build', 'tests-'));
+  // Loading a test loads its whole bundle; interrupted runs must not pile them up.
+  const forget = () => rmSync(outdir, { recursive: true, force: true });
+  process.once('exit', forget);
   try {
-    await build({
-      entryPoints: entries.map((entry) => relative(root, entry)),
-      absWorkingDir: root,
-      outbase: 'test',
-      outdir,
-      outExtension: { '.js': '.mjs' },
-      bundle: true,
-      splitting: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20',
-      packages: 'external',
-      sourcemap: 'inline',
-      logLevel: 'warning',
-    });
-    const built = testFilesBuilt(outdir);
-    const args = [
-      '--enable-source-maps',
-      '--test',
-      '--test-reporter=spec',
-      '--test-reporter-destination=stdout',
-    ];
-    args.push('--test-reporter=tap', `--test-reporter-destination=${join(outdir, 'result.tap')}`);
+    await bundleTests(entries, outdir);
+    const deadlineMs = options.deadlineMs ?? 600_000;
+    const tap = join(outdir, 'result.tap');
+    const args = ['--enable-source-maps', '--test', `--test-timeout=${Math.round(deadlineMs * 0.95)}`];
+    args.push('--test-reporter=spec', '--test-reporter-destination=stdout');
+    args.push('--test-reporter=tap', `--test-reporter-destination=${tap}`);
     if (options.concurrency !== undefined) args.push(`--test-concurrency=${options.concurrency}`);
-    const child = spawn(process.execPath, [...args, ...built], {
-      cwd: root,
-      stdio: ['ignore', 'inherit', 'inherit'],
+    if (options.only !== undefined) args.push(`--test-name-pattern=${options.only}`);
+    const result = await run(process.execPath, [...args, ...filesBelow(outdir, '.test.mjs')], {
+      output: options.output ?? 'inherit',
+      deadlineMs,
+      ...(options.env === undefined ? {} : { env: options.env }),
     });
-    /** @type {number} */
-    const code = await new Promise((done) => child.on('close', (status) => done(status ?? 1)));
-    const { readFileSync } = await import('node:fs');
-    const tap = readFileSync(join(outdir, 'result.tap'), 'utf8');
-    const count = (/** @type {string} */ word) =>
-      Number(tap.match(new RegExp(`^# ${word} (\\d+)$`, 'm'))?.[1] ?? 0);
-    return {
-      code,
-      passed: count('pass'),
-      failed: count('fail') + count('cancelled'),
-      skipped: count('skipped') + count('todo'),
-    };
+    const text = existsSync(tap) ? readFileSync(tap, 'utf8') : '';
+    return { code: result.code, output: result.output, ...countsOf(text, result.code) };
   } finally {
-    rmSync(outdir, { recursive: true, force: true });
+    forget();
+    process.off('exit', forget);
   }
 }
 
-/** @param {string} outdir @returns {string[]} */
-function testFilesBuilt(outdir) {
-  return readdirSync(outdir, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.mjs'))
-    .map((entry) => join(entry.path, entry.name))
-    .sort();
+/** The counts of a TAP summary; a run that ended badly has at least one failure. @param {string} tap @param {number} code */
+export function countsOf(tap, code) {
+  const count = (/** @type {string} */ word) =>
+    Number(tap.match(new RegExp(`^# ${word} (\\d+)$`, 'm'))?.[1] ?? 0);
+  const failed = count('fail') + count('cancelled');
+  return {
+    passed: count('pass'),
+    failed: code === 0 ? failed : Math.max(1, failed),
+    skipped: count('skipped') + count('todo'),
+  };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const concurrency = process.argv.find((arg) => arg.startsWith('--concurrency='))?.split('=')[1];
+/** @param {readonly string[]} entries @param {string} outdir */
+async function bundleTests(entries, outdir) {
+  const { build } = await import('esbuild');
+  await build({
+    entryPoints: entries.map((entry) => relative(root, entry)),
+    absWorkingDir: root,
+    outbase: 'test',
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    sourcemap: 'inline',
+    logLevel: 'warning',
+  });
+}
+
+if (isMain('run-tests.mjs')) {
+  const flag = (/** @type {string} */ name) =>
+    process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
   const paths = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
-  const result = await runTests(
-    paths.length > 0 ? paths : ['test'],
-    concurrency === undefined ? {} : { concurrency: Number(concurrency) },
-  );
+  const concurrency = flag('concurrency');
+  const only = flag('only');
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.once(signal, () => {
+      killRunning();
+      process.exit(130);
+    });
+  const result = await runTests(paths.length > 0 ? paths : ['test'], {
+    ...(concurrency === undefined ? {} : { concurrency: Number(concurrency) }),
+    ...(only === undefined ? {} : { only }),
+  });
   console.log(`${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`);
   process.exit(result.code);
 }
