@@ -8,14 +8,17 @@ export interface Program {
   /** Ends by itself after this time; absent: runs for ever. */
   exitsAfterMs?: number;
   exitCode?: number;
-  /** Time it takes to end after SIGTERM; `Infinity`: it does not listen. */
+  /** Time it takes to end after SIGTERM (default 100 ms); `Infinity`: it does not listen. */
   stopMs?: number;
+  /** Exit code after SIGTERM; default 143. */
+  stopCode?: number;
   /** The engine's start call fails with this code, for example `COMMAND_NOT_FOUND`. */
   startFails?: string;
 }
 
 export interface FakeImage extends ObservedImage {
-  program: Program;
+  /** What containers of it do, by their description. */
+  program(spec: ContainerSpec): Program;
 }
 
 /** A container as the fake engine keeps it. */
@@ -44,6 +47,8 @@ export interface Box {
   networks: Map<string, { aliases: readonly string[]; ip: string; networkId: string }>;
   /** Counts starts, so that a timer of an earlier process does not end a later one. */
   run: number;
+  /** Of the present or last process. */
+  program: Program;
 }
 
 export type CallKind = EngineAction['kind'] | 'snapshot' | 'pullImage';
@@ -117,7 +122,7 @@ export function image(id: string, partial: Partial<FakeImage> = {}): FakeImage {
     user: '',
     exposedPorts: [],
     volumes: [],
-    program: {},
+    program: () => ({}),
     ...partial,
   };
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { errorCode } from '../../src/base/errors.ts';
 import type { ContainerSpec, LimitSpec, RestartSpec } from '../../src/model/container.ts';
 import type { BoundPort, ObservedNetwork } from '../../src/model/observed.ts';
 import type { EngineEvent } from '../../src/model/ports.ts';
@@ -94,6 +95,7 @@ export class EngineWorld {
       ports: [],
       networks: firstNetwork(spec),
       run: 0,
+      program: {},
     };
     this.boxes.set(box.id, box);
     this.#emit(box, 'create');
@@ -113,12 +115,12 @@ export class EngineWorld {
         if (!this.networks.has(name))
           throw engineError('NETWORK_NOT_FOUND', name, `network ${name} not found`);
       box.ports = this.#bindPorts(box);
-      if (box.image.program.startFails !== undefined)
-        throw engineError(box.image.program.startFails, box.name);
+      box.program = box.image.program(box.spec);
+      if (box.program.startFails !== undefined) throw engineError(box.program.startFails, box.name);
     } catch (error) {
       box.ports = [];
       box.error = error instanceof Error ? error.message : String(error);
-      if (box.exitCode === 0) box.exitCode = 128;
+      if (box.exitCode === 0) box.exitCode = errorCode(error) === 'COMMAND_NOT_FOUND' ? 127 : 128;
       if (box.state === 'restarting') box.state = 'exited';
       throw error;
     }
@@ -142,7 +144,7 @@ export class EngineWorld {
     }
     box.run += 1;
     this.#emit(box, 'start');
-    const { exitsAfterMs, exitCode } = box.image.program;
+    const { exitsAfterMs, exitCode } = box.program;
     if (exitsAfterMs !== undefined) {
       const run = box.run;
       this.clock.after(exitsAfterMs, () => {
@@ -192,10 +194,10 @@ export class EngineWorld {
     if (box.state === 'paused') this.unpause(box);
     this.#emit(box, 'kill');
     const run = box.run;
-    const takesMs = box.image.program.stopMs ?? 100;
+    const takesMs = box.program.stopMs ?? 100;
     await this.clock.sleep(Math.min(takesMs, timeoutMs));
     if (box.run !== run) return;
-    this.die(box, takesMs <= timeoutMs ? 143 : 137);
+    this.die(box, takesMs <= timeoutMs ? (box.program.stopCode ?? 143) : 137);
     this.#emit(box, 'stop');
   }
 
