@@ -1,0 +1,276 @@
+import { type LRU, lru } from 'tiny-lru';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Action, Outcome, Plan } from '../model/action.ts';
+import type { DesiredState } from '../model/desired.ts';
+import { liveHash } from '../model/hash.ts';
+import type { EngineSnapshot, ObservedState, PullProgress, Setback } from '../model/observed.ts';
+import type { Memory } from '../model/ports.ts';
+import { backoffMs, SERVICE_BACKOFF } from './backoff.ts';
+import { isOurs } from './ownership.ts';
+import { type Failure, LASTING_SUCCESS_MS, nextSetback } from './setback.ts';
+
+/** Most entries of each kind that are kept; the least recently used go first, and are only ever a look dearer. */
+const MOST = 1_000;
+
+/** A restart this soon after our start counts as a failed start, milliseconds. */
+const CRASH_WITHIN_MS = 10_000;
+
+/** A pulled image is fresh for `pullPolicy: Always` this long, milliseconds. */
+const FRESH_MS = 600_000;
+
+/** A setback of before a restart waits as after this many failures. */
+const RELOAD_ATTEMPTS = 5;
+
+/** What the agent remembers between two looks. All of it is handed to the planner as observation; all of it is bounded. */
+export class WorkingMemory {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #setbacks = lru<Setback>(MOST);
+  readonly #adopted = lru<string>(MOST);
+  readonly #updated = lru<string>(MOST);
+  readonly #sent = lru<string>(MOST);
+  readonly #made = lru<true>(MOST);
+  readonly #fresh = lru<number>(MOST);
+  readonly #crashesSeen = lru<true>(MOST);
+  #runningSince = new Map<string, number>();
+  readonly pulls = new Map<string, PullProgress>();
+  readonly busy = new Set<string>();
+
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** Takes over what was saved; such a setback waits some seconds, in case a restart was the operator's cure. */
+  load(memory: Memory): void {
+    for (const setback of memory.setbacks) {
+      const waitMs = backoffMs(RELOAD_ATTEMPTS, this.#random.next(), SERVICE_BACKOFF);
+      const notBeforeMs = this.#clock.monoMs() + waitMs;
+      this.#setbacks.set(setback.key, { ...setback, notBeforeMs, nextTryAt: this.#clock.now() + waitMs });
+    }
+    for (const { id, specHash } of memory.adopted) this.#adopted.set(id, specHash);
+  }
+
+  /** What must outlive a restart, in a fixed order and without what changes with every try: a card wears out by writing. */
+  save(): Memory {
+    const setbacks = [...mapOf(this.#setbacks).values()]
+      .filter((setback) => setback.permanent)
+      .map(({ notBeforeMs: _notBeforeMs, ...setback }) => ({
+        ...setback,
+        attempts: 1,
+        nextTryAt: setback.since,
+      }))
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+    const adopted = [...mapOf(this.#adopted)]
+      .map(([id, specHash]) => ({ id, specHash }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    return { setbacks, adopted };
+  }
+
+  /** The planner's view: one snapshot and everything remembered. `busyBefore`: lanes that were busy when the snapshot began. */
+  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>): ObservedState {
+    const monoMs = this.#clock.monoMs();
+    const runningSince = new Map<string, number>();
+    for (const container of snapshot.containers) {
+      if (container.state === 'running')
+        runningSince.set(container.id, this.#runningSince.get(container.id) ?? monoMs);
+      const sent = this.#sent.get(container.id);
+      if (sent !== undefined && container.detail !== undefined) {
+        this.#sent.delete(container.id);
+        const reported = liveHash(container.detail.spec);
+        if (reported !== sent) this.#updated.set(container.id, `${sent}:${reported}`);
+      }
+    }
+    this.#runningSince = runningSince;
+    for (const [ref, at] of mapOf(this.#fresh)) if (monoMs - at > FRESH_MS) this.#fresh.delete(ref);
+    return {
+      ...snapshot,
+      setbacks: mapOf(this.#setbacks),
+      adopted: mapOf(this.#adopted),
+      updated: mapOf(this.#updated),
+      made: new Set(this.#made.keys().map(String)),
+      fresh: new Set(this.#fresh.keys().map(String)),
+      runningSince,
+      pulls: new Map(this.pulls),
+      busy: new Set([...busyBefore, ...this.busy]),
+    };
+  }
+
+  /** Remembers what came of an action; returns the setback when it failed for a reason of its own. */
+  record(outcome: Outcome): Setback | undefined {
+    const { action } = outcome;
+    if (outcome.ok) {
+      this.#remember(action, outcome.id);
+      return undefined;
+    }
+    if (outcome.engineOutage) return this.#outage(outcome);
+    const replaces = 'replaces' in action && action.replaces;
+    const message = replaces
+      ? `replacement failed, the version before goes on: ${outcome.message}`
+      : outcome.message;
+    const failure = { key: action.lane, specHash: hashOf(action), reason: outcome.reason, message };
+    // A failed replacement interrupts the version that works: it is not repeated at short intervals.
+    const permanent = outcome.permanent || (replaces && action.kind === 'startContainer');
+    return this.fail({ ...failure, permanent });
+  }
+
+  #remember(action: Action, id: string | undefined): void {
+    switch (action.kind) {
+      case 'createContainer':
+        if (id !== undefined) this.#made.set(id, true);
+        return;
+      case 'updateContainer':
+        this.#sent.set(action.id, action.liveHash);
+        return;
+      case 'pullImage':
+        this.#fresh.set(action.image, this.#clock.monoMs());
+        this.#setbacks.delete(action.lane);
+        return;
+      case 'createNetwork':
+      case 'removeNetwork':
+      case 'removeVolume':
+        this.#setbacks.delete(action.lane);
+        return;
+      case 'startContainer':
+      case 'unpauseContainer':
+        this.#runningSince.delete(action.id);
+        return;
+      case 'removeContainer':
+        this.#adopted.delete(action.id);
+        this.#made.delete(action.id);
+        return;
+      case 'stopContainer':
+      case 'renameContainer':
+      case 'connectNetwork':
+      case 'disconnectNetwork':
+        return;
+      default:
+        action satisfies never;
+    }
+  }
+
+  /** The engine failed, not the service: a short wait, so that a call on which it always breaks off is no busy loop. */
+  #outage({ action, message }: Outcome & { ok: false }): Setback {
+    const key = action.lane;
+    const previous = this.#setbacks.get(key);
+    if (previous !== undefined)
+      this.#setbacks.set(key, { ...previous, attempts: Math.min(previous.attempts, 2) });
+    return this.fail({
+      key,
+      specHash: hashOf(action),
+      reason: 'EngineUnavailable',
+      message,
+      permanent: false,
+    });
+  }
+
+  fail(failure: Failure): Setback {
+    const moment = { now: this.#clock.now(), monoMs: this.#clock.monoMs(), random: this.#random.next() };
+    const setback = nextSetback(this.#setbacks.get(failure.key), failure, moment);
+    this.#setbacks.set(failure.key, setback);
+    return setback;
+  }
+
+  adopt(adoptions: Plan['adopt']): void {
+    for (const { id, specHash } of adoptions) this.#adopted.set(id, specHash);
+  }
+
+  /** Forgets every setback of a blueprint, so that its services are tried at once. */
+  forget(blueprint: string): void {
+    for (const key of this.#setbacks.keys())
+      if (String(key).startsWith(`${blueprint}/`)) this.#setbacks.delete(key);
+  }
+
+  /**
+   * After a look: failures of services that have been fine for long are forgotten, and so is what concerns things that
+   * are gone; starts that did not last become setbacks. Returns those.
+   */
+  review(desired: DesiredState & { known: true }, observed: ObservedState): Setback[] {
+    const services = new Map(
+      desired.blueprints.flatMap(({ services }) =>
+        services.map((service) => [service.key, service] as const),
+      ),
+    );
+    const ids = new Set(observed.containers.map(({ id }) => id));
+    for (const id of this.#adopted.keys()) if (!ids.has(String(id))) this.#adopted.delete(id);
+    const lastingBefore = this.#clock.monoMs() - LASTING_SUCCESS_MS;
+    const crashed: Setback[] = [];
+    for (const container of observed.containers) {
+      const key = `${container.labels['colonies.deployment']}/${container.labels['colonies.instance']}/${container.labels['colonies.replica']}`;
+      const service = services.get(key);
+      if (service === undefined || !isOurs(container, desired.owner)) continue;
+      if (container.labels['colonies.spec-hash'] !== service.specHash) continue;
+      const since = observed.runningSince.get(container.id);
+      if (since !== undefined && since < lastingBefore) this.#setbacks.delete(key);
+      const crash = crashOf(container, service.container.restart.name);
+      if (crash === undefined || this.#crashesSeen.has(crash.token) || observed.busy.has(key)) continue;
+      this.#crashesSeen.set(crash.token, true);
+      const twins = observed.containers.filter(
+        (other) => other.id !== container.id && sameService(other, container),
+      );
+      const reason = twins.length > 0 ? ('ReplacementFailed' as const) : ('CrashLoop' as const);
+      // Beside its predecessor a version that does not stay up is given back at once, and not tried again soon.
+      if (twins.length === 0 && container.state === 'restarting') continue;
+      crashed.push(
+        this.fail({
+          key,
+          specHash: service.specHash,
+          reason,
+          message: crash.message,
+          permanent: twins.length > 0,
+        }),
+      );
+    }
+    for (const key of this.#setbacks.keys()) if (isGone(String(key), services)) this.#setbacks.delete(key);
+    return crashed;
+  }
+}
+
+function isGone(key: string, services: ReadonlyMap<string, unknown>): boolean {
+  if (/^(image|network|volume|container):/.test(key)) return false;
+  return !services.has(key) && services.size > 0 && key.split('/').length === 3;
+}
+
+function sameService(a: { labels: Readonly<Record<string, string>> }, b: typeof a): boolean {
+  return ['colonies.deployment', 'colonies.instance', 'colonies.replica'].every(
+    (label) => a.labels[label] === b.labels[label],
+  );
+}
+
+/** A container that ended by itself soon after its start, or is being restarted by the engine; one token for each end. */
+function crashOf(
+  container: ObservedState['containers'][number],
+  policy: string,
+): { token: string; message: string } | undefined {
+  const { detail, state } = container;
+  if (detail === undefined) return undefined;
+  const ranMs = Date.parse(detail.finishedAt) - Date.parse(detail.startedAt);
+  const text = `exited ${detail.exitCode} after ${Math.max(0, Math.round(ranMs / 1000))} s${detail.error === '' ? '' : `: ${detail.error}`}`;
+  const token = `${container.id}:${detail.startedAt}`;
+  if (state === 'restarting') return { token: `${container.id}:restarting`, message: text };
+  const byItself = policy === 'no' || policy === 'on-failure';
+  if (state !== 'exited' || !byItself || detail.exitCode === 0 || !(ranMs >= 0 && ranMs < CRASH_WITHIN_MS))
+    return undefined;
+  return { token, message: text };
+}
+
+/** The version an action's failure is remembered for: the spec hash, the image reference, or none. */
+function hashOf(action: Action): string {
+  switch (action.kind) {
+    case 'pullImage':
+      return action.image;
+    case 'createNetwork':
+    case 'removeNetwork':
+    case 'removeVolume':
+      return '';
+    default:
+      return action.specHash;
+  }
+}
+
+function mapOf<T>(cache: LRU<T>): Map<string, T> {
+  const map = new Map<string, T>();
+  for (const [key, value] of cache.entries()) if (value !== undefined) map.set(String(key), value);
+  return map;
+}

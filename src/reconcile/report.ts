@@ -1,0 +1,389 @@
+import { isoTime } from '../base/clock.ts';
+import type { Action, Hold, Plan } from '../model/action.ts';
+import { LABEL } from '../model/container.ts';
+import type { DesiredBlueprint, DesiredState, Refusal, Service } from '../model/desired.ts';
+import type { ObservedContainer, ObservedState } from '../model/observed.ts';
+import type { Problem } from '../model/problem.ts';
+import { problemText } from '../model/problem.ts';
+import type { Reason } from '../model/reason.ts';
+import type {
+  BlueprintReport,
+  Condition,
+  InstanceStatus,
+  Phase,
+  StatusDocument,
+  Waiting,
+} from '../model/status.ts';
+import { isOurs, isPeers, keyOf } from './ownership.ts';
+import { isCompleted } from './plan-service.ts';
+import { actionText } from './text.ts';
+
+/** Everything a report is made of beside the desired state. */
+export interface ReportInput {
+  desired: DesiredState & { known: true };
+  /** Undefined before the first look. */
+  observed: ObservedState | undefined;
+  plan: Plan | undefined;
+  /** Calls under way, by lane. */
+  running: ReadonlyMap<string, Action>;
+  /** Newest failure of each service, by key, until it has been fine for long. */
+  lastErrors: ReadonlyMap<string, string>;
+  engineAway: string | undefined;
+  now: number;
+  node: string;
+  location: string;
+  version: string;
+  /** The reports before this one, for the times at which things changed. */
+  previous: ReadonlyMap<string, BlueprintReport>;
+}
+
+/** Holds that are part of ordinary progress; all others mean that something is wrong. */
+const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working']);
+
+/** Holds on something the operator has still to provide. */
+const WAITING: ReadonlySet<Reason> = new Set<Reason>(['WaitingForRegistration', 'OwnerKeyMissing']);
+
+/** Holds that no amount of trying will end. */
+const HOPELESS: ReadonlySet<Reason> = new Set<Reason>([
+  'BadReference',
+  'PlatformMismatch',
+  'PolicyRefused',
+  'SpecInvalid',
+]);
+
+/** One report for each blueprint we run, and one for each named document that was refused and has no valid version. */
+export function reportAll(input: ReportInput): BlueprintReport[] {
+  const refusals = new Map<string, Refusal[]>();
+  for (const refusal of input.desired.refusals)
+    if (refusal.name !== undefined)
+      refusals.set(refusal.name, [...(refusals.get(refusal.name) ?? []), refusal]);
+  const reports = input.desired.blueprints.map((blueprint) =>
+    report(input, blueprint, refusals.get(blueprint.name) ?? []),
+  );
+  const names = new Set(reports.map(({ name }) => name));
+  for (const [name, list] of refusals) if (!names.has(name)) reports.push(refusedReport(input, name, list));
+  return reports.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+function report(
+  input: ReportInput,
+  blueprint: DesiredBlueprint,
+  refusals: readonly Refusal[],
+): BlueprintReport {
+  const own = ownContainers(input, blueprint);
+  const waiting = (input.plan?.holds ?? []).filter((hold) => hold.blueprint === blueprint.name);
+  const doing = doingNow(input, blueprint);
+  const ready = blueprint.services.filter((service) => isReady(service, own.get(service.key))).length;
+  const phase = phaseOf(input, blueprint, ready, waiting, doing.length > 0);
+  const previous = input.previous.get(blueprint.name);
+  const since = previous?.phase === phase ? previous.since : isoTime(input.now);
+  const problems = refusals.flatMap((refusal) => refusal.problems);
+  const lastError = lastErrorOf(input, blueprint, waiting, problems);
+  const status = document(input, {
+    blueprint,
+    own,
+    waiting,
+    doing,
+    ready,
+    phase,
+    problems,
+    lastError,
+    previous,
+  });
+  return {
+    name: blueprint.name,
+    kind: blueprint.kind,
+    generation: blueprint.generation,
+    phase,
+    ready,
+    desired: blueprint.services.length,
+    since,
+    waiting: waiting.map((hold) => waitingOf(input, blueprint, hold)),
+    doing,
+    ...(lastError === undefined ? {} : { lastError }),
+    ...(problems.length === 0 ? {} : { refused: problems }),
+    warnings: blueprint.warnings,
+    ...(blueprint.blueprint.origin.file === undefined ? {} : { file: blueprint.blueprint.origin.file }),
+    status,
+  };
+}
+
+/** The container that stands for each service: the wanted version first, then any running one. */
+function ownContainers(input: ReportInput, blueprint: DesiredBlueprint): Map<string, ObservedContainer> {
+  const own = new Map<string, ObservedContainer>();
+  const rank = (service: Service, container: ObservedContainer) =>
+    (container.state === 'running' ? 0 : 2) + (container.labels[LABEL.specHash] === service.specHash ? 0 : 1);
+  for (const service of blueprint.services) {
+    const candidates = (input.observed?.containers ?? []).filter((container) =>
+      isOurs(container, input.desired.owner)
+        ? keyOf(container) === service.key
+        : isPeers(container) &&
+          container.labels[LABEL.deployment] === blueprint.name &&
+          container.name === service.containerName,
+    );
+    const [best] = candidates.sort((a, b) => rank(service, a) - rank(service, b));
+    if (best !== undefined) own.set(service.key, best);
+  }
+  return own;
+}
+
+/** Running, and healthy where there is a health check; a job that ended well counts too. */
+function isReady(service: Service, container: ObservedContainer | undefined): boolean {
+  if (container === undefined) return false;
+  if (isCompleted(service, container)) return true;
+  return container.state === 'running' && (container.health === undefined || container.health === 'healthy');
+}
+
+function doingNow(input: ReportInput, blueprint: DesiredBlueprint): string[] {
+  const clauses: string[] = [];
+  for (const action of input.running.values())
+    if (action.blueprint === blueprint.name) clauses.push(actionText(action));
+  for (const { container } of blueprint.services) {
+    const pull = input.observed?.pulls.get(container.image);
+    if (pull !== undefined) clauses.push(pullText(pull));
+  }
+  return [...new Set(clauses)];
+}
+
+function pullText(pull: { image: string; state: string; currentBytes: number; totalBytes: number }): string {
+  if (pull.state === 'queued') return `pull of ${pull.image} waits for a lane`;
+  if (pull.totalBytes === 0) return `pull of ${pull.image} has begun`;
+  const percent = Math.min(100, Math.floor((100 * pull.currentBytes) / pull.totalBytes));
+  return `pull of ${pull.image}: ${percent} % of ${(pull.totalBytes / 1e6).toFixed(1)} MB`;
+}
+
+function phaseOf(
+  input: ReportInput,
+  blueprint: DesiredBlueprint,
+  ready: number,
+  holds: readonly Hold[],
+  busy: boolean,
+): Phase {
+  if (blueprint.deleting) return 'Deleting';
+  if (input.observed === undefined || input.plan === undefined) return 'Pending';
+  const troubles = holds.filter((hold) => !PROGRESS.has(hold.reason));
+  if (troubles.some((hold) => HOPELESS.has(hold.reason)) && ready === 0) return 'Failed';
+  if (troubles.length > 0 && troubles.every((hold) => WAITING.has(hold.reason)) && ready === 0)
+    return 'Pending';
+  if (troubles.length > 0) return 'Degraded';
+  const acting = input.plan.actions.some((action) => action.blueprint === blueprint.name);
+  if (acting || busy || holds.length > 0) return 'Reconciling';
+  if (ready === blueprint.services.length) return 'Running';
+  const starting = blueprint.services.length > ready && input.engineAway === undefined;
+  return starting && !hasUnhealthy(input, blueprint) ? 'Reconciling' : 'Degraded';
+}
+
+function hasUnhealthy(input: ReportInput, blueprint: DesiredBlueprint): boolean {
+  return (input.observed?.containers ?? []).some(
+    (container) => container.labels[LABEL.deployment] === blueprint.name && container.health === 'unhealthy',
+  );
+}
+
+function waitingOf(input: ReportInput, blueprint: DesiredBlueprint, hold: Hold): Waiting {
+  const service = blueprint.services.find((candidate) => candidate.key === hold.key);
+  const attempts = input.observed?.setbacks.get(hold.key)?.attempts;
+  return {
+    name: service?.containerName ?? hold.key,
+    reason: hold.reason,
+    message: hold.message,
+    ...(hold.nextTryAt === undefined ? {} : { nextTryAt: isoTime(hold.nextTryAt) }),
+    ...(attempts === undefined || hold.nextTryAt === undefined ? {} : { attempts }),
+  };
+}
+
+function lastErrorOf(
+  input: ReportInput,
+  blueprint: DesiredBlueprint,
+  holds: readonly Hold[],
+  problems: readonly Problem[],
+): string | undefined {
+  const hold = holds.find((candidate) => !PROGRESS.has(candidate.reason));
+  if (hold !== undefined) return `${hold.reason}: ${hold.message}`;
+  const [problem] = problems;
+  if (problem !== undefined) return `${problem.reason}: ${problemText(problem)}`;
+  for (const { key } of blueprint.services) {
+    const error = input.lastErrors.get(key);
+    if (error !== undefined) return error;
+  }
+  return undefined;
+}
+
+interface DocumentInput {
+  blueprint: DesiredBlueprint;
+  own: ReadonlyMap<string, ObservedContainer>;
+  waiting: readonly Hold[];
+  doing: readonly string[];
+  ready: number;
+  phase: Phase;
+  problems: readonly Problem[];
+  lastError: string | undefined;
+  previous: BlueprintReport | undefined;
+}
+
+function document(input: ReportInput, parts: DocumentInput): StatusDocument {
+  const { blueprint, own, ready, phase, lastError } = parts;
+  const checked = isoTime(input.now);
+  const instances = blueprint.services.map((service) => instanceOf(service, own.get(service.key), checked));
+  const running = instances.filter((instance) => instance.state === 'running').length;
+  const { annotations } = blueprint.blueprint;
+  const engine = input.observed?.engine;
+  return {
+    instances,
+    runningInstances: running,
+    stoppedInstances: instances.length - running,
+    totalInstances: instances.length,
+    lastUpdated: checked,
+    phase,
+    observedGeneration: blueprint.generation,
+    specHash: blueprint.specHash,
+    desiredInstances: blueprint.services.length,
+    readyInstances: ready,
+    conditions: conditionsOf(input, parts),
+    node: input.node,
+    location: input.location,
+    agentVersion: input.version,
+    engine: engine === undefined ? 'unknown' : `${engine.name} ${engine.version}`,
+    ...(lastError === undefined ? {} : { lastError }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
+}
+
+function instanceOf(
+  service: Service,
+  container: ObservedContainer | undefined,
+  lastCheck: string,
+): InstanceStatus {
+  const detail = container?.detail;
+  const isUp = container?.state === 'running' || container?.state === 'paused';
+  return {
+    id: container?.id.slice(0, 12) ?? '',
+    name: service.containerName,
+    type: 'container',
+    state: isUp ? 'running' : 'stopped',
+    created: container === undefined ? '' : isoTime(container.createdAt),
+    image: service.container.image,
+    lastCheck,
+    ready: isReady(service, container),
+    ...(container?.health === undefined ? {} : { health: container.health }),
+    restartCount: detail?.restartCount ?? 0,
+    ...(isUp || detail === undefined ? {} : { exitCode: detail.exitCode, oomKilled: detail.oomKilled }),
+    ...(detail === undefined || detail.startedAt.startsWith('0001') ? {} : { startedAt: detail.startedAt }),
+    imageId: container?.imageId ?? '',
+    ports: portTexts(container),
+  };
+}
+
+function portTexts(container: ObservedContainer | undefined): string[] {
+  const texts = (container?.ports ?? []).map(
+    ({ hostPort, containerPort, protocol }) => `${hostPort}:${containerPort}/${protocol}`,
+  );
+  return [...new Set(texts)].sort();
+}
+
+function conditionsOf(input: ReportInput, parts: DocumentInput): Condition[] {
+  const { blueprint, waiting, doing, ready, phase, problems, lastError, previous } = parts;
+  const conditions: Condition[] = [];
+  const add = (type: Condition['type'], on: boolean | 'Unknown', reason: string, message: string) => {
+    const status = on === 'Unknown' ? 'Unknown' : on ? 'True' : 'False';
+    const before = previous?.status.conditions.find((condition) => condition.type === type);
+    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : isoTime(input.now);
+    conditions.push({ type, status, reason, message, lastTransitionTime });
+  };
+  const trouble = waiting.find((hold) => !PROGRESS.has(hold.reason));
+  const count = `${ready} of ${blueprint.services.length} instances are ready`;
+  const isAway = input.engineAway !== undefined;
+  add(
+    'Ready',
+    isAway ? 'Unknown' : phase === 'Running',
+    isAway ? 'EngineUnavailable' : (trouble?.reason ?? phase),
+    input.engineAway ?? count,
+  );
+  const busy = phase === 'Reconciling' || phase === 'Deleting';
+  add('Progressing', busy, busy ? 'Working' : 'Idle', doing.join('; '));
+  add(
+    'Degraded',
+    phase === 'Degraded' || phase === 'Failed',
+    trouble?.reason ?? 'AsExpected',
+    trouble === undefined ? (lastError ?? '') : trouble.message,
+  );
+  const [first] = problems;
+  const refused = problems.map(problemText).join('; ');
+  add('SpecInvalid', first !== undefined, first?.reason ?? 'Valid', refused);
+  const warnings = blueprint.warnings.map(problemText).join('; ');
+  add(
+    'SpecWarnings',
+    blueprint.warnings.length > 0,
+    blueprint.warnings.length > 0 ? 'SpecWarning' : 'None',
+    warnings,
+  );
+  return conditions;
+}
+
+/** A document that was refused and of which no version was ever valid here. */
+function refusedReport(input: ReportInput, name: string, refusals: readonly Refusal[]): BlueprintReport {
+  const problems = refusals.flatMap((refusal) => refusal.problems);
+  const [first] = problems;
+  const lastError = first === undefined ? 'refused' : `${first.reason}: ${problemText(first)}`;
+  const previous = input.previous.get(name);
+  const now = isoTime(input.now);
+  const since = previous?.phase === 'Failed' ? previous.since : now;
+  const file = refusals[0]?.file;
+  const generation = refusals[0]?.generation ?? 0;
+  const condition = (type: Condition['type'], status: Condition['status']): Condition => ({
+    type,
+    status,
+    reason: first?.reason ?? 'SpecInvalid',
+    message: problems.map(problemText).join('; '),
+    lastTransitionTime: since,
+  });
+  return {
+    name,
+    kind: 'unknown',
+    generation,
+    phase: 'Failed',
+    ready: 0,
+    desired: 0,
+    since,
+    waiting: [],
+    doing: [],
+    lastError,
+    refused: problems,
+    warnings: [],
+    ...(file === undefined ? {} : { file }),
+    status: {
+      instances: [],
+      runningInstances: 0,
+      stoppedInstances: 0,
+      totalInstances: 0,
+      lastUpdated: now,
+      phase: 'Failed',
+      observedGeneration: 0,
+      specHash: '',
+      desiredInstances: 0,
+      readyInstances: 0,
+      conditions: [
+        condition('Ready', 'False'),
+        condition('Degraded', 'True'),
+        condition('SpecInvalid', 'True'),
+      ],
+      node: input.node,
+      location: input.location,
+      agentVersion: input.version,
+      engine:
+        input.observed === undefined
+          ? 'unknown'
+          : `${input.observed.engine.name} ${input.observed.engine.version}`,
+      lastError,
+    },
+  };
+}
+
+/** Containers with our labels (or the Go reconciler's) that belong to no blueprint we know: shown, never touched. */
+export function strays(desired: DesiredState & { known: true }, observed: ObservedState): string[] {
+  const names = new Set(desired.blueprints.map(({ name }) => name));
+  return observed.containers
+    .filter((container) => isOurs(container, desired.owner) || isPeers(container))
+    .filter((container) => !names.has(container.labels[LABEL.deployment] ?? ''))
+    .map(({ name }) => name)
+    .sort();
+}
