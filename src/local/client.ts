@@ -1,0 +1,189 @@
+import { type IncomingMessage, request } from 'node:http';
+import { EdgeError, errorCode, errorText } from '../base/errors.ts';
+import type { AgentEvent, AgentStatus, PlanReport } from '../model/status.ts';
+
+/** No answer is larger, unless something else listens there. */
+const MAX_ANSWER_LENGTH = 64 * 1024 * 1024;
+const ANSWER_MS = 10_000;
+
+export interface AskOptions {
+  signal: AbortSignal;
+  /** Longest silence before it is given up; 10 s when absent. */
+  timeoutMs?: number;
+}
+
+/** A line of the event stream: an event, or the number of events that were lost to a slow reader. */
+export type EventLine = { event: AgentEvent } | { dropped: number };
+
+/**
+ * The running agent behind its socket. Codes of everything it throws: `AGENT_NOT_RUNNING` (no socket, or nobody behind
+ * it), `AGENT_FORBIDDEN` (no permission), `AGENT_SILENT` (no answer in time), `AGENT_ANSWER` (something else answers).
+ */
+export interface AgentClient {
+  status(options: AskOptions): Promise<AgentStatus>;
+  plan(options: AskOptions): Promise<PlanReport>;
+  /** Events with `seq` greater than `after`; with `follow` it ends only when the agent or the signal does. */
+  events(after: number, options: AskOptions & { follow: boolean }): AsyncGenerator<EventLine>;
+}
+
+export function createAgentClient(path: string): AgentClient {
+  return {
+    async status(options) {
+      const answer = await askJson(path, '/v1/status', options);
+      if (isStatus(answer)) return answer;
+      throw strange(path, 'its status has another form; is the agent of another version?');
+    },
+    async plan(options) {
+      const answer = await askJson(path, '/v1/plan', options);
+      if (isPlan(answer)) return answer;
+      throw strange(path, 'its plan has another form; is the agent of another version?');
+    },
+    async *events(after, options) {
+      const follow = options.follow ? '&follow=1' : '';
+      const response = await ask(path, `/v1/events?after=${after}${follow}`, options);
+      if (options.follow) response.socket.setTimeout(0);
+      for await (const line of lines(response, path)) yield decodeLine(line, path);
+    },
+  };
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+function membersOf(value: unknown): Members {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+/** The agent is our own program: checked is what tells another program, or a far other version, from it. */
+function isStatus(value: unknown): value is AgentStatus {
+  const status = membersOf(value);
+  const objects = ['agent', 'engine', 'source', 'checkpoint', 'counters'];
+  const lists = ['blueprints', 'refusals', 'pulls', 'strays', 'warnings'];
+  return (
+    typeof status.converged === 'boolean' &&
+    objects.every((name) => typeof status[name] === 'object' && status[name] !== null) &&
+    lists.every((name) => Array.isArray(status[name]))
+  );
+}
+
+function isPlan(value: unknown): value is PlanReport {
+  const plan = membersOf(value);
+  return (
+    typeof plan.converged === 'boolean' &&
+    typeof plan.text === 'string' &&
+    Array.isArray(plan.actions) &&
+    Array.isArray(plan.holds)
+  );
+}
+
+function isEvent(value: unknown): value is AgentEvent {
+  const event = membersOf(value);
+  return typeof event.seq === 'number' && typeof event.message === 'string';
+}
+
+function decodeLine(line: string, path: string): EventLine {
+  const value = parseJson(line, path);
+  if (isEvent(value)) return { event: value };
+  const { dropped } = membersOf(value);
+  if (typeof dropped === 'number') return { dropped };
+  throw strange(path, 'its events have another form; is the agent of another version?');
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw strange(path, 'the answer is no JSON');
+  }
+}
+
+async function askJson(path: string, route: string, options: AskOptions): Promise<unknown> {
+  const response = await ask(path, route, options);
+  const parts: string[] = [];
+  let length = 0;
+  response.setEncoding('utf8');
+  try {
+    for await (const chunk of response) {
+      const part = String(chunk);
+      length += part.length;
+      if (length > MAX_ANSWER_LENGTH) throw strange(path, 'the answer does not end');
+      parts.push(part);
+    }
+  } catch (error) {
+    throw translate(error, path);
+  }
+  return parseJson(parts.join(''), path);
+}
+
+async function* lines(response: IncomingMessage, path: string): AsyncGenerator<string> {
+  let rest = '';
+  response.setEncoding('utf8');
+  try {
+    for await (const chunk of response) {
+      const parts = (rest + String(chunk)).split('\n');
+      rest = parts.pop() ?? '';
+      if (rest.length > MAX_ANSWER_LENGTH) throw strange(path, 'the answer has no lines');
+      yield* parts.filter((part) => part !== '');
+    }
+  } catch (error) {
+    throw translate(error, path);
+  }
+}
+
+function ask(path: string, route: string, options: AskOptions): Promise<IncomingMessage> {
+  const timeoutMs = options.timeoutMs ?? ANSWER_MS;
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: path, path: route, signal: options.signal, agent: false });
+    const silence = () =>
+      asked.destroy(
+        new EdgeError(`the agent does not answer on ${path} within ${timeoutMs / 1000} s`, {
+          code: 'AGENT_SILENT',
+          retry: 'transient',
+          target: path,
+        }),
+      );
+    asked.setTimeout(timeoutMs, silence);
+    asked.on('error', (error) => reject(translate(error, path)));
+    asked.on('response', (response) => {
+      if (response.statusCode === 200) return resolve(response);
+      response.resume();
+      reject(strange(path, `status ${response.statusCode} for ${route}`));
+    });
+    asked.end();
+  });
+}
+
+function strange(path: string, why: string): EdgeError {
+  return new EdgeError(`${path} gives no answer of a colonies-edge agent: ${why}`, {
+    code: 'AGENT_ANSWER',
+    retry: 'permanent',
+    target: path,
+  });
+}
+
+function translate(error: unknown, path: string): EdgeError {
+  if (error instanceof EdgeError) return error;
+  const fail = (code: string, message: string, retry: 'transient' | 'permanent' | 'cancelled') =>
+    new EdgeError(message, { code, retry, target: path, cause: error });
+  switch (errorCode(error)) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return fail('AGENT_NOT_RUNNING', `no agent is running: there is no socket ${path}`, 'transient');
+    case 'ECONNREFUSED':
+      return fail(
+        'AGENT_NOT_RUNNING',
+        `no agent is running: ${path} is left from one that ended`,
+        'transient',
+      );
+    case 'EACCES':
+    case 'EPERM':
+      return fail(
+        'AGENT_FORBIDDEN',
+        `no permission for ${path}: run as root, or as a member of the socket's group`,
+        'permanent',
+      );
+    case 'ABORT_ERR':
+      return fail('CANCELLED', 'cancelled', 'cancelled');
+    default:
+      return fail('AGENT_ANSWER', `the agent on ${path} broke off: ${errorText(error)}`, 'transient');
+  }
+}

@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createConnection, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { errorCode } from '../../src/base/errors.ts';
+import { silentLogger } from '../../src/base/log.ts';
+import { createAgentClient } from '../../src/local/client.ts';
+import { type LocalServerOptions, startLocalServer } from '../../src/local/server.ts';
+import { fakeView } from '../fakes/agent-view.ts';
+
+const signal = AbortSignal.timeout(20_000);
+
+interface Cleanup {
+  after(fn: () => unknown): void;
+}
+
+async function folder(t: Cleanup): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'ce-local-'));
+  t.after(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+async function started(t: Cleanup, options: Partial<LocalServerOptions> = {}, ringSize = 100) {
+  const path = options.path ?? join(await folder(t), 'run', 'agent.sock');
+  const view = fakeView(ringSize);
+  const server = await startLocalServer({ path, view, log: silentLogger, ...options });
+  t.after(() => server.close());
+  return { path, view, server, client: createAgentClient(path) };
+}
+
+/** Sends text as it is and gives back all that comes until the other side closes. */
+async function raw(path: string, text: string): Promise<string> {
+  const socket = createConnection({ path });
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk.toString();
+  });
+  socket.write(text);
+  await once(socket, 'close');
+  return answer;
+}
+
+/** Waits until the condition holds; fails after five seconds. */
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, `waited in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Leaves the socket file of a server whose process ended without closing it. */
+async function staleSocket(path: string): Promise<void> {
+  const { spawn } = await import('node:child_process');
+  const script = `require('net').createServer().listen(${JSON.stringify(path)},()=>process.kill(process.pid,'SIGKILL'))`;
+  await once(spawn(process.execPath, ['-e', script]), 'close');
+  assert.ok((await stat(path)).isSocket());
+}
+
+test('status, plan and events come back as the agent gave them', async (t) => {
+  const { view, client } = await started(t);
+  view.push('container started');
+  assert.deepEqual(await client.status({ signal }), view.current);
+  assert.deepEqual(await client.plan({ signal }), view.plan());
+  const lines = [];
+  for await (const line of client.events(0, { signal, follow: false })) lines.push(line);
+  assert.deepEqual(lines, [{ event: view.events(0)[0] }]);
+});
+
+test('the socket is made with its directory, for owner and group only', async (t) => {
+  const { path } = await started(t);
+  assert.equal((await stat(path)).mode & 0o777, 0o660);
+});
+
+test('the socket file of a dead agent is replaced', async (t) => {
+  const path = join(await folder(t), 'agent.sock');
+  await staleSocket(path);
+  const { client, view } = await started(t, { path });
+  assert.deepEqual(await client.status({ signal }), view.current);
+});
+
+test('the socket of a living agent is respected', async (t) => {
+  const { path, client } = await started(t);
+  await assert.rejects(
+    startLocalServer({ path, view: fakeView(), log: silentLogger }),
+    (error) => errorCode(error) === 'SOCKET_IN_USE',
+  );
+  await client.status({ signal });
+});
+
+test('a file that is no socket is not removed', async (t) => {
+  const path = join(await folder(t), 'agent.sock');
+  await writeFile(path, 'precious');
+  await assert.rejects(
+    startLocalServer({ path, view: fakeView(), log: silentLogger }),
+    (error) => errorCode(error) === 'SOCKET_PATH_TAKEN',
+  );
+  assert.equal((await stat(path)).size, 8);
+});
+
+test('closing removes the socket file and ends followers', async (t) => {
+  const { path, server, client } = await started(t);
+  const follower = client.events(0, { signal, follow: true });
+  const first = follower.next().catch(() => ({ done: true }));
+  await client.status({ signal });
+  await server.close();
+  assert.equal((await first).done, true);
+  await assert.rejects(stat(path), (error) => errorCode(error) === 'ENOENT');
+});
+
+test('unknown paths and other methods get a JSON error', async (t) => {
+  const { path } = await started(t);
+  const missing = await raw(path, 'GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(missing, /^HTTP\/1\.1 404 [\s\S]*\r\n\r\n\{"error":"there is no \/v2; there are /);
+  const post = await raw(path, 'POST /v1/status HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}');
+  assert.match(post, /^HTTP\/1\.1 405 [\s\S]*allow: GET, HEAD\r\n[\s\S]*only reads/i);
+  const after = await raw(path, 'GET /v1/events?after=x HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(after, /^HTTP\/1\.1 400 [\s\S]*after must be a whole number, got \\"x\\"/);
+});
+
+test('metrics name the blueprints, with dangerous names escaped', async (t) => {
+  const { path, view } = await started(t);
+  const report = view.current.blueprints[0];
+  assert.ok(report);
+  view.current = { ...view.current, blueprints: [{ ...report, name: 'a"b\\c\nd' }] };
+  const text = await raw(path, 'GET /v1/metrics HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(text, /colonies_edge_desired_containers\{blueprint="a\\"b\\\\c\\nd"\} 1\n/);
+  assert.match(text, /colonies_edge_engine_up 1\n/);
+  for (const line of (text.split('\r\n\r\n')[1] ?? '').trim().split('\n'))
+    assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{.*\})? [\d.e+-]+)$/);
+});
+
+test('half a request is closed, and meanwhile others are served', async (t) => {
+  const { path, client } = await started(t, { idleMs: 200 });
+  const half = raw(path, 'GET /v1/sta');
+  await client.status({ signal });
+  await half;
+});
+
+test('a request that trickles in is closed although bytes keep coming', async (t) => {
+  const { path } = await started(t, { idleMs: 200 });
+  const socket = createConnection({ path });
+  socket.on('error', () => {});
+  const drip = setInterval(() => socket.write('x'), 50);
+  socket.write('GET /v1/status HTTP/1.1\r\nX-Long: ');
+  socket.resume();
+  await once(socket, 'close');
+  clearInterval(drip);
+});
+
+test('a view that throws gives 500 and the server lives on', async (t) => {
+  const { path, view, client } = await started(t);
+  const good = view.status;
+  view.status = () => {
+    throw new Error('broken');
+  };
+  assert.match(await raw(path, 'GET /v1/status HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1\.1 500 /);
+  view.status = good;
+  await client.status({ signal });
+});
+
+test('a follower gets what is kept and then each event as it happens', async (t) => {
+  const { view, client } = await started(t);
+  view.push('one');
+  view.push('two');
+  const follower = client.events(1, { signal, follow: true });
+  const messageOf = async () => {
+    const { value } = await follower.next();
+    return value && 'event' in value ? `${value.event.seq} ${value.event.message}` : value;
+  };
+  assert.equal(await messageOf(), '2 two');
+  const third = messageOf();
+  view.push('three');
+  assert.equal(await third, '3 three');
+  await follower.return(undefined);
+  await until(() => view.listening() === 0, 'nobody listens any more');
+});
+
+test('a slow follower costs no memory: it catches up from the ring and is told what it missed', async (t) => {
+  const { path, view } = await started(t, {}, 50);
+  const socket: Socket = createConnection({ path });
+  socket.write('GET /v1/events?follow=1 HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until(() => view.listening() === 1, 'the follower is known');
+  socket.pause();
+  const big = 'x'.repeat(10_000);
+  for (let i = 0; i < 1000; i += 1) view.push(`${i} ${big}`);
+  view.push('last');
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk.toString();
+  });
+  socket.resume();
+  await until(() => text.includes('"last"'), 'the last event arrived');
+  socket.destroy();
+  assert.ok(text.length < 3_000_000, `${text.length} of 10000000 signs were sent`);
+  assert.match(text, /\{"dropped":\d+\}/);
+});
+
+test('a follower that reads nothing is dropped', async (t) => {
+  const { path, view } = await started(t, { idleMs: 100 });
+  const socket = createConnection({ path });
+  socket.on('error', () => {});
+  socket.write('GET /v1/events?follow=1 HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until(() => view.listening() === 1, 'the follower is known');
+  socket.pause();
+  for (let i = 0; i < 200; i += 1) view.push('y'.repeat(10_000));
+  await until(() => view.listening() === 0, 'the follower was dropped');
+  socket.destroy();
+});
+
+test('a quiet follower stays connected', async (t) => {
+  const { view, client } = await started(t, { idleMs: 100 });
+  const follower = client.events(0, { signal, follow: true });
+  const first = follower.next();
+  await until(() => view.listening() === 1, 'the follower is known');
+  await new Promise((resolve) => setTimeout(resolve, 350));
+  view.push('late');
+  const { value } = await first;
+  assert.ok(value && 'event' in value && value.event.message === 'late');
+  await follower.return(undefined);
+});
+
+test('followers are bounded', async (t) => {
+  const { path, view } = await started(t, { maxFollowers: 1 });
+  const socket = createConnection({ path });
+  socket.write('GET /v1/events?follow=1 HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until(() => view.listening() === 1, 'the follower is known');
+  const second = await raw(path, 'GET /v1/events?follow=1 HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(second, /^HTTP\/1\.1 503 /);
+  socket.destroy();
+});
+
+test('the client tells a missing agent, a dead one, a forbidden one, a silent one and a stranger apart', async (t) => {
+  const dir = await folder(t);
+  const codeOf = (path: string) =>
+    createAgentClient(path)
+      .status({ signal, timeoutMs: 200 })
+      .then(() => 'none', errorCode);
+  assert.equal(await codeOf(join(dir, 'missing.sock')), 'AGENT_NOT_RUNNING');
+  const dead = join(dir, 'dead.sock');
+  await staleSocket(dead);
+  assert.equal(await codeOf(dead), 'AGENT_NOT_RUNNING');
+  const answers = (name: string, onSocket: (socket: Socket) => void) =>
+    new Promise<string>((resolve) => {
+      const server = createServer(onSocket);
+      t.after(() => server.close());
+      server.listen(join(dir, name), () => resolve(join(dir, name)));
+    });
+  assert.equal(
+    await codeOf(await answers('silent', (s) => setTimeout(() => s.destroy(), 1000))),
+    'AGENT_SILENT',
+  );
+  assert.equal(await codeOf(await answers('reset', (s) => s.destroy())), 'AGENT_ANSWER');
+  const stranger = (body: string) => (socket: Socket) =>
+    socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  assert.equal(await codeOf(await answers('json', stranger('{"hello":1}'))), 'AGENT_ANSWER');
+  assert.equal(await codeOf(await answers('text', stranger('hello'))), 'AGENT_ANSWER');
+});

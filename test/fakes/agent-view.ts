@@ -1,0 +1,34 @@
+import { Ring } from '../../src/base/ring.ts';
+import type { AgentEvent, AgentStatus, AgentView } from '../../src/model/status.ts';
+import { sampleStatus } from './sample-status.ts';
+
+/** An agent's interface whose status is given and whose events are pushed by the test. */
+export interface FakeView extends AgentView {
+  current: AgentStatus;
+  push(message: string): AgentEvent;
+  /** Listeners for events at this moment. */
+  listening(): number;
+}
+
+export function fakeView(ringSize = 100): FakeView {
+  const ring = new Ring<AgentEvent>(ringSize);
+  const listeners = new Set<(event: AgentEvent) => void>();
+  return {
+    current: sampleStatus(),
+    status() {
+      return this.current;
+    },
+    plan: () => ({ converged: true, actions: [], holds: [], text: '' }),
+    events: (after) => ring.after(after),
+    onEvent(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    push(message) {
+      const event = ring.push((seq) => ({ seq, time: '2026-01-02T03:04:05.678Z', level: 'info', message }));
+      for (const listener of listeners) listener(event);
+      return event;
+    },
+    listening: () => listeners.size,
+  };
+}
