@@ -1,0 +1,167 @@
+import * as v from 'valibot';
+import { decodeBlueprint, encodeBlueprint } from '../model/blueprint.ts';
+import type { DesiredBlueprint } from '../model/desired.ts';
+import type { Checkpoint, Memory, Slot } from '../model/ports.ts';
+import { type Problem, problemText } from '../model/problem.ts';
+import type { Reason } from '../model/reason.ts';
+import { containerSpec, count, strings, text, textMap } from './schema-container.ts';
+
+// Reasons only describe: one that a later agent has invented is shown as it stands.
+const reason = v.custom<Reason>((input) => typeof input === 'string', 'must be a reason');
+
+const problem = v.looseObject({
+  severity: v.picklist(['error', 'warning']),
+  reason,
+  path: text,
+  value: v.exactOptional(text),
+  message: text,
+});
+
+const probe = v.looseObject({
+  tcp: v.exactOptional(v.looseObject({ port: count })),
+  http: v.exactOptional(v.looseObject({ port: count, path: text, tls: v.boolean(), status: count })),
+  intervalMs: count,
+  timeoutMs: count,
+  retries: count,
+  startPeriodMs: count,
+});
+
+const service = v.looseObject({
+  key: text,
+  blueprint: text,
+  instance: text,
+  replica: count,
+  containerName: text,
+  specHash: text,
+  container: containerSpec,
+  managedLabels: textMap,
+  pullPolicy: v.picklist(['IfNotPresent', 'Always', 'Never']),
+  executorName: v.exactOptional(text),
+  hold: v.exactOptional(v.looseObject({ reason, message: text })),
+  dependsOn: v.array(
+    v.looseObject({
+      name: text,
+      condition: v.picklist(['auto', 'started', 'healthy', 'completed']),
+      timeoutMs: count,
+    }),
+  ),
+  probe: v.exactOptional(probe),
+  update: v.exactOptional(
+    v.looseObject({
+      strategy: v.picklist(['auto', 'start-first', 'stop-first', 'recreate']),
+      parallelism: count,
+      healthyAfterMs: count,
+      deadlineMs: count,
+      onFailure: v.picklist(['rollback', 'pause', 'continue']),
+    }),
+  ),
+  onUnhealthy: v.picklist(['restart', 'ignore']),
+});
+
+const desiredBlueprint = v.looseObject({
+  name: text,
+  kind: text,
+  blueprintId: text,
+  generation: count,
+  blueprint: v.looseObject({
+    document: v.unknown(),
+    origin: v.looseObject({
+      source: v.picklist(['directory', 'server']),
+      file: v.exactOptional(text),
+      document: v.exactOptional(count),
+    }),
+    warnings: v.array(problem),
+  }),
+  specHash: text,
+  services: v.array(service),
+  warnings: v.array(problem),
+  deleting: v.boolean(),
+  reclaimVolumes: strings,
+  reclaimNetworks: strings,
+});
+
+const checkpoint = v.looseObject({
+  savedAt: v.number(),
+  directoryIdentity: text,
+  blueprints: v.array(desiredBlueprint),
+});
+
+const memory = v.looseObject({
+  setbacks: v.array(
+    v.looseObject({
+      key: text,
+      specHash: text,
+      reason,
+      message: text,
+      attempts: count,
+      permanent: v.boolean(),
+      since: v.number(),
+      nextTryAt: v.number(),
+    }),
+  ),
+  adopted: v.array(v.looseObject({ id: text, specHash: text })),
+});
+
+const slots = v.array(
+  v.looseObject({
+    blueprint: text,
+    index: count,
+    key: v.pipe(text, v.regex(/^[0-9a-f]{64}$/i, 'must be 64 hexadecimal digits')),
+    id: text,
+    executorName: text,
+    containerName: text,
+    registered: v.boolean(),
+    approved: v.boolean(),
+  }),
+);
+
+/** The checkpoint as JSON: blueprints as the documents they came from, everything else as it is. */
+export function encodeCheckpoint(value: Checkpoint): unknown {
+  const blueprints = value.blueprints.map((desired) => {
+    const { blueprint } = desired;
+    const document = encodeBlueprint(blueprint);
+    return { ...desired, blueprint: { document, origin: blueprint.origin, warnings: blueprint.warnings } };
+  });
+  return { ...value, blueprints };
+}
+
+/** Decodes what `encodeCheckpoint` made; throws an `Error` that names path and fault, never the value. */
+export function decodeCheckpoint(content: unknown): Checkpoint {
+  const raw = parse(checkpoint, content);
+  const blueprints = raw.blueprints.map((desired, index): DesiredBlueprint => {
+    const { document, origin, warnings } = desired.blueprint;
+    const decoded = decodeBlueprint(document, origin);
+    if (!decoded.ok) throw new Error(`blueprints[${index}].blueprint: ${firstOf(decoded.problems)}`);
+    return { ...desired, blueprint: { ...decoded.blueprint, warnings } };
+  });
+  return { ...raw, blueprints };
+}
+
+/** A checkpoint's content without the time it was saved, which alone is no reason to write. */
+export function checkpointEssence(content: unknown): unknown {
+  return typeof content === 'object' && content !== null ? { ...content, savedAt: 0 } : content;
+}
+
+/** Decodes remembered failures and adoptions; throws an `Error` that names path and fault. */
+export function decodeMemory(content: unknown): Memory {
+  return parse(memory, content);
+}
+
+/** Decodes identity slots; throws an `Error` that names path and fault, never a key. */
+export function decodeSlots(content: unknown): readonly Slot[] {
+  return parse(slots, content);
+}
+
+function parse<const S extends v.GenericSchema>(schema: S, content: unknown): v.InferOutput<S> {
+  const result = v.safeParse(schema, content, { abortEarly: true });
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  // valibot's own texts show the received value, which may be a secret.
+  const message = /^Invalid (type|key)/.test(issue.message) ? `must be ${issue.expected}` : 'is not valid';
+  throw new Error(`${v.getDotPath(issue) ?? 'content'} ${message}`);
+}
+
+function firstOf(problems: readonly Problem[]): string {
+  const [first] = problems;
+  return first === undefined ? 'is not valid' : problemText({ ...first, value: '(hidden)' });
+}
