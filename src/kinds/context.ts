@@ -1,0 +1,46 @@
+import type { LogSpec } from '../model/container.ts';
+import type { Slot } from '../model/ports.ts';
+import type { BindPrefixMap } from './bind-map.ts';
+import type { Overlay } from './overlay.ts';
+import type { Policy } from './policy.ts';
+
+/** Everything outside the blueprint that its resolution depends on. */
+export interface KindContext {
+  /** This node's executor name, which `spec.executorName` is compared with. */
+  node: string;
+  location: string;
+  /** Empty: the agent has no colony, and takes blueprints of any. */
+  colony: string;
+  /** What to do with a blueprint that names neither node nor location; `always` for a directory. */
+  unlocatedPolicy: 'ignore' | 'claim' | 'always';
+  hostName: string;
+  /** IANA name of the host's time zone; empty when unknown. */
+  timeZone: string;
+  /** Network of every container that names no other: `colonies_default`. */
+  defaultNetwork: string;
+  /** The agent's own environment; only the variables of FIELDS.md 6.2 (a) and the node's own names are taken from it. */
+  agentEnvironment: Readonly<Record<string, string | undefined>>;
+  /** The ColonyOS server executors talk to; absent while none is configured. */
+  server?: { host: string; port: number; tls: boolean };
+  policy: Policy;
+  overlays: readonly Overlay[];
+  bindPrefixMap: BindPrefixMap;
+  /** Executor identities of all blueprints. */
+  slots: readonly Slot[];
+  /** One clause for people: how a missing executor identity comes to be. */
+  slotsRequired: string;
+  /** The agent's state directory and sockets, which no container gets. */
+  protectedPaths: readonly string[];
+  /** The colony owner's key is here, so that missing identities will be registered. */
+  hasOwnerKey: boolean;
+  /** Log settings where a blueprint has none; absent: the engine's own. */
+  defaultLog?: LogSpec;
+  /** Content of a text file; throws an `EdgeError` such as `ENV_FILE_MISSING`. */
+  readFile(path: string): string;
+}
+
+/** The engine's own json-file log grows without end; these limits do not (FIELDS.md 12). */
+export const DEFAULT_LOG: LogSpec = {
+  driver: 'json-file',
+  options: { 'max-size': '10m', 'max-file': '3' },
+};
