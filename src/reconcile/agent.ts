@@ -1,8 +1,24 @@
 import type { Clock } from '../base/clock.ts';
+import { isoTime } from '../base/clock.ts';
+import { EdgeError, errorText } from '../base/errors.ts';
+import { Doorbell, within } from '../base/lanes.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import type { DirectorySource, Engine, Resolve, Store } from '../model/ports.ts';
-import type { AgentView, PlanReport } from '../model/status.ts';
+import type { Action, Outcome, Plan } from '../model/action.ts';
+import type { DesiredState } from '../model/desired.ts';
+import { canonicalJson } from '../model/hash.ts';
+import type { ObservedState } from '../model/observed.ts';
+import type { DirectorySource, Engine, EngineEvent, Resolve, Store } from '../model/ports.ts';
+import type { AgentEvent, AgentStatus, AgentView, BlueprintReport, PlanReport } from '../model/status.ts';
+import { Apply } from './apply.ts';
+import { backoffMs, ENGINE_BACKOFF } from './backoff.ts';
+import { Journal } from './journal.ts';
+import { WorkingMemory } from './memory.ts';
+import { plan } from './plan.ts';
+import { type ReportInput, reportAll, strays } from './report.ts';
+import { SourceLane } from './source-lane.ts';
+import { planReport } from './text.ts';
+import { wantedOf } from './wanted.ts';
 
 /** Everything the agent needs, handed over by `main`. */
 export interface AgentParts {
@@ -42,7 +58,319 @@ export interface Agent extends AgentView {
   refresh(): void;
 }
 
-export declare function createAgent(parts: AgentParts): Agent;
+/** Time between two looks when one reason follows the other, milliseconds: a burst of events is a few looks. */
+const GAP_MS = 30;
 
-/** One look without an agent: reads the directory (or the checkpoint), observes, plans, changes nothing. */
-export declare function planOnce(parts: AgentParts, signal: AbortSignal): Promise<PlanReport>;
+/** How long calls under way may take to finish at the end, milliseconds. */
+const DRAIN_MS = 5_000;
+
+/** The agent over its parts; nothing happens until `run`. */
+export function createAgent(parts: AgentParts): Agent {
+  return new AgentLoop(parts);
+}
+
+class AgentLoop implements Agent {
+  readonly #parts: AgentParts;
+  readonly #bell: Doorbell;
+  readonly #memory: WorkingMemory;
+  readonly #apply: Apply;
+  readonly #source: SourceLane;
+  readonly #journal: Journal;
+  readonly #startedAt: number;
+  readonly #running = new Map<string, Action>();
+  readonly #work = new Set<Promise<void>>();
+  /** Aborted at the end of the drain; the run's own signal only stops new work. */
+  readonly #hardStop = new AbortController();
+  readonly #wasReady = new Set<string>();
+  readonly #lastErrors = new Map<string, string>();
+  #observed: ObservedState | undefined;
+  #plan: Plan | undefined;
+  #reports: ReadonlyMap<string, BlueprintReport> = new Map();
+  #engine: { state: 'ok' | 'away' | 'unknown'; sinceMs: number; error?: string; failures: number };
+  #nextLookAt = 0;
+  #savedMemory = '';
+  #memoryError: string | undefined;
+  readonly #counters = { ticks: 0, actions: 0, failures: 0, healed: 0 };
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    const { clock, random, engine, settings, log } = parts;
+    this.#bell = new Doorbell(clock);
+    this.#memory = new WorkingMemory(clock, random);
+    const lanes = { actions: settings.actionLanes, pulls: settings.pullLanes };
+    this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls);
+    this.#journal = new Journal(clock, log);
+    this.#startedAt = clock.now();
+    this.#engine = { state: 'unknown', sinceMs: this.#startedAt, failures: 0 };
+    this.#source = new SourceLane({
+      ...parts,
+      owner: { node: settings.node, colony: settings.colony },
+      defaultNetwork: settings.defaultNetwork,
+      resyncMs: settings.resyncMs,
+      onEvent: (level, message, fields) => this.#journal.add(level, message, fields),
+      onChange: () => this.#bell.ring(),
+    });
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    this.#journal.add('info', 'agent started', {});
+    await this.#restoreMemory();
+    await this.#source.restore(signal);
+    const lanes = Promise.all([
+      this.#source.run(signal),
+      this.#parts.engine.watch((event) => this.#onEngineEvent(event), signal),
+    ]);
+    lanes.catch(() => undefined);
+    while (!signal.aborted) {
+      const waitMs = await this.#look(signal);
+      this.#nextLookAt = this.#parts.clock.now() + waitMs;
+      await this.#parts.clock.sleep(GAP_MS, signal).catch(() => undefined);
+      await this.#bell.wait(Math.max(0, waitMs - GAP_MS), signal);
+    }
+    await within(this.#parts.clock, DRAIN_MS, Promise.all(this.#work));
+    this.#hardStop.abort(new EdgeError('The agent is stopping', { code: 'CANCELLED', retry: 'cancelled' }));
+    await within(this.#parts.clock, DRAIN_MS, lanes);
+    this.#journal.add('info', 'agent stopped', {});
+  }
+
+  refresh(): void {
+    this.#source.refresh();
+    this.#bell.ring();
+  }
+
+  /** One tick: observe, plan, dispatch. Returns the milliseconds until the next look without a reason. */
+  async #look(signal: AbortSignal): Promise<number> {
+    const { engine, clock, random, settings } = this.#parts;
+    this.#counters.ticks += 1;
+    const desired = this.#source.desired;
+    const busyBefore = new Set(this.#memory.busy);
+    let snapshot: Awaited<ReturnType<Engine['snapshot']>>;
+    try {
+      snapshot = await engine.snapshot(wantedOf(desired), signal);
+    } catch (error) {
+      if (signal.aborted) return 0;
+      if (!(error instanceof EdgeError)) throw error;
+      return this.#engineAway(error);
+    }
+    this.#engineBack();
+    if (this.#source.desired !== desired) this.#bell.ring();
+    const observed = this.#memory.observe(snapshot, busyBefore);
+    if (desired.known) {
+      const crashed = this.#memory.review(desired, observed);
+      for (const setback of crashed) this.#tellSetback(setback.key, setback.reason, setback.message);
+      if (crashed.length > 0) this.#bell.ring();
+    }
+    this.#observed = observed;
+    this.#plan = plan(desired, observed, clock.monoMs());
+    this.#afterPlan(this.#plan);
+    for (const action of this.#plan.actions) this.#dispatch(action);
+    this.#reports = this.#reportMap();
+    this.#rememberReady();
+    await this.#saveMemory();
+    const resyncMs = settings.resyncMs * (0.9 + 0.1 * random.next());
+    const wakeMs = this.#plan.wakeAtMs === undefined ? resyncMs : this.#plan.wakeAtMs - clock.monoMs();
+    return Math.max(GAP_MS, Math.min(resyncMs, wakeMs));
+  }
+
+  #engineAway(error: EdgeError): number {
+    const { clock, random } = this.#parts;
+    const text = errorText(error);
+    if (this.#engine.state !== 'away') {
+      this.#journal.add('warn', 'engine is away', { detail: text, reason: error.code });
+      this.#engine = { state: 'away', sinceMs: clock.now(), error: text, failures: 0 };
+    }
+    this.#engine.failures += 1;
+    this.#engine.error = text;
+    return backoffMs(this.#engine.failures, random.next(), ENGINE_BACKOFF);
+  }
+
+  #engineBack(): void {
+    if (this.#engine.state === 'ok') return;
+    const awayMs = this.#parts.clock.now() - this.#engine.sinceMs;
+    if (this.#engine.state === 'away')
+      this.#journal.add('info', 'engine is back', { detail: `was away for ${Math.round(awayMs / 1000)} s` });
+    this.#engine = { state: 'ok', sinceMs: this.#parts.clock.now(), failures: 0 };
+  }
+
+  #onEngineEvent(event: EngineEvent): void {
+    if (event.type === 'disconnected')
+      this.#parts.log.debug('engine event stream ended', { detail: event.action });
+    this.#bell.ring();
+  }
+
+  #afterPlan({ adopt, finished }: Plan): void {
+    this.#memory.adopt(adopt);
+    for (const { name } of adopt) this.#journal.add('info', 'container adopted', { container: name });
+    this.#source.finish(finished);
+  }
+
+  /** Begins an action in its lane; the loop does not wait for it. */
+  #dispatch(action: Action): void {
+    this.#memory.busy.add(action.lane);
+    this.#running.set(action.lane, action);
+    this.#counters.actions += 1;
+    const work = this.#apply.perform(action, this.#hardStop.signal).then((outcome) => {
+      this.#memory.busy.delete(action.lane);
+      this.#running.delete(action.lane);
+      this.#work.delete(work);
+      this.#settle(outcome);
+      this.#bell.ring();
+    });
+    this.#work.add(work);
+  }
+
+  #settle(outcome: Outcome): void {
+    const { action } = outcome;
+    if (this.#hardStop.signal.aborted && !outcome.ok) return;
+    const setback = this.#memory.record(outcome);
+    if (outcome.ok) {
+      this.#journal.done(outcome);
+      if (
+        (action.kind === 'startContainer' || action.kind === 'unpauseContainer') &&
+        this.#wasReady.has(action.lane)
+      )
+        this.#counters.healed += 1;
+      return;
+    }
+    this.#counters.failures += 1;
+    this.#lastErrors.set(action.lane, `${outcome.reason}: ${outcome.message}`);
+    this.#journal.failed(outcome, setback);
+  }
+
+  #tellSetback(key: string, reason: string, message: string): void {
+    this.#counters.failures += 1;
+    this.#lastErrors.set(key, `${reason}: ${message}`);
+    this.#journal.add('warn', 'container does not stay up', {
+      blueprint: key.split('/')[0] ?? key,
+      reason,
+      detail: message,
+    });
+  }
+
+  /** Which services have been up, so that bringing one back counts as healing; and whose errors are over. */
+  #rememberReady(): void {
+    const desired = this.#source.desired;
+    if (!desired.known || this.#observed === undefined) return;
+    const keys = new Set(desired.blueprints.flatMap(({ services }) => services.map(({ key }) => key)));
+    for (const key of this.#wasReady) if (!keys.has(key)) this.#wasReady.delete(key);
+    for (const key of this.#lastErrors.keys())
+      if (!keys.has(key) || !this.#observed.setbacks.has(key)) this.#lastErrors.delete(key);
+    for (const report of this.#reports.values()) {
+      const blueprint = desired.blueprints.find(({ name }) => name === report.name);
+      report.status.instances.forEach((instance, index) => {
+        const key = blueprint?.services[index]?.key;
+        if (instance.ready && key !== undefined) this.#wasReady.add(key);
+      });
+    }
+  }
+
+  async #restoreMemory(): Promise<void> {
+    try {
+      this.#memory.load(await this.#parts.store.loadMemory());
+      this.#savedMemory = canonicalJson(this.#memory.save());
+    } catch (error) {
+      this.#journal.add('warn', 'remembered failures cannot be loaded', { detail: errorText(error) });
+    }
+  }
+
+  async #saveMemory(): Promise<void> {
+    const memory = this.#memory.save();
+    const text = canonicalJson(memory);
+    if (text === this.#savedMemory) return;
+    try {
+      await within(this.#parts.clock, DRAIN_MS, this.#parts.store.saveMemory(memory));
+      this.#savedMemory = text;
+      this.#memoryError = undefined;
+    } catch (error) {
+      const note = errorText(error);
+      if (note !== this.#memoryError)
+        this.#journal.add('warn', 'remembered failures cannot be saved', { detail: note });
+      this.#memoryError = note;
+    }
+  }
+
+  #reportMap(): Map<string, BlueprintReport> {
+    const desired = this.#source.desired;
+    if (!desired.known) return new Map();
+    const { settings, clock } = this.#parts;
+    const input: ReportInput = {
+      desired,
+      observed: this.#observed,
+      plan: this.#plan,
+      running: this.#running,
+      lastErrors: this.#lastErrors,
+      engineAway: this.#engine.state === 'away' ? (this.#engine.error ?? 'engine is away') : undefined,
+      now: clock.now(),
+      node: settings.node,
+      location: settings.location,
+      version: settings.version,
+      previous: this.#reports,
+    };
+    return new Map(reportAll(input).map((report) => [report.name, report]));
+  }
+
+  status(): AgentStatus {
+    const { settings, engine } = this.#parts;
+    const { state, sinceMs, error } = this.#engine;
+    const desired = this.#source.desired;
+    const info = this.#observed?.engine;
+    const { source, checkpoint, warnings } = this.#source.view();
+    const refusals = desired.known ? desired.refusals : [];
+    return {
+      agent: {
+        version: settings.version,
+        node: settings.node,
+        location: settings.location,
+        colony: settings.colony,
+        pid: process.pid,
+        startedAt: isoTime(this.#startedAt),
+        stateDir: settings.stateDir,
+      },
+      engine: {
+        state,
+        since: isoTime(sinceMs),
+        ...(error === undefined ? {} : { lastError: error }),
+        endpoint: engine.endpoint,
+        name: info?.name ?? '',
+        version: info?.version ?? '',
+        apiVersion: info?.apiVersion ?? '',
+      },
+      source,
+      checkpoint,
+      converged: this.#isConverged(desired),
+      nextLookAt: isoTime(this.#nextLookAt),
+      blueprints: [...this.#reportMap().values()],
+      refusals: refusals.map(({ name, file, document, problems }) => ({
+        ...(file === undefined ? {} : { file }),
+        ...(document === undefined ? {} : { document }),
+        ...(name === undefined ? {} : { name }),
+        problems,
+      })),
+      pulls: [...this.#memory.pulls.values()].map((pull) => ({ ...pull, since: isoTime(pull.since) })),
+      strays: desired.known && this.#observed !== undefined ? strays(desired, this.#observed) : [],
+      warnings: [...warnings, ...(this.#memoryError === undefined ? [] : [this.#memoryError])],
+      counters: { ...this.#counters },
+    };
+  }
+
+  /** Everything asked for is there and nothing was refused: the engine answers, and the newest plan is empty. */
+  #isConverged(desired: DesiredState): boolean {
+    if (!desired.known || this.#plan === undefined || this.#engine.state !== 'ok') return false;
+    const { actions, holds } = this.#plan;
+    if (actions.length > 0 || holds.length > 0 || this.#running.size > 0 || desired.refusals.length > 0)
+      return false;
+    return [...this.#reports.values()].every((report) => report.phase === 'Running');
+  }
+
+  plan(): PlanReport {
+    return planReport(this.#plan ?? { actions: [], holds: [], adopt: [], finished: [] });
+  }
+
+  events(after: number): readonly AgentEvent[] {
+    return this.#journal.after(after);
+  }
+
+  onEvent(listener: (event: AgentEvent) => void): () => void {
+    return this.#journal.subscribe(listener);
+  }
+}

@@ -6,7 +6,7 @@ import type { Problem } from '../model/problem.ts';
 
 /** What a reading of the source made of the desired state before it. */
 export interface Composition {
-  desired: DesiredState & { known: true };
+  desired: DesiredState;
   /** Names that came, changed, or went, and documents that named another node, each with a clause for the event list. */
   changes: readonly {
     name: string;
@@ -64,6 +64,26 @@ export function compose(
   }
   blueprints.sort((a, b) => (a.name < b.name ? -1 : 1));
   return { desired: { known: true, owner, blueprints, refusals: reading.refusals }, changes };
+}
+
+/**
+ * The same blueprints resolved once more, for when their source is away but slots, overlays or policy changed. What does
+ * not resolve now stays as it was.
+ */
+export function recompose(
+  previous: DesiredState,
+  resolve: Resolve,
+): { desired: DesiredState; changes: Composition['changes'] } {
+  if (!previous.known) return { desired: previous, changes: [] };
+  const changes: Composition['changes'][number][] = [];
+  const blueprints = previous.blueprints.map((old) => {
+    if (old.deleting) return old;
+    const resolution = resolve(old.blueprint);
+    if (resolution.result !== 'ours') return old;
+    if (contentOf(old) !== contentOf(resolution.desired)) changes.push({ name: old.name, what: 'changed' });
+    return resolution.desired;
+  });
+  return { desired: { ...previous, blueprints }, changes };
 }
 
 /** An emptied directory is a removal; another, empty place under the same path is more likely a disk that is not mounted. */

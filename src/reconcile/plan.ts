@@ -1,20 +1,11 @@
 import type { Action, Hold, Plan } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
-import type { ObservedContainer, ObservedState } from '../model/observed.ts';
-import { containersOf, keyOf } from './ownership.ts';
+import type { ObservedState } from '../model/observed.ts';
+import { containersOf } from './ownership.ts';
 import { planService } from './plan-service.ts';
-
-/** What the parts of the planner share: the whole picture, and the plan as it grows. */
-export interface Planning {
-  desired: DesiredState & { known: true };
-  observed: ObservedState;
-  monoMs: number;
-  byName: ReadonlyMap<string, ObservedContainer>;
-  act(action: Action): void;
-  hold(hold: Hold): void;
-  adopt(adoption: Plan['adopt'][number]): void;
-}
+import { heldBack, retire } from './plan-steps.ts';
+import type { Planning } from './planning.ts';
 
 /**
  * The next steps that bring the observed state closer to the desired one: at most one for each lane, none while the
@@ -60,60 +51,6 @@ function surplusCause(blueprint: DesiredBlueprint): string {
 function wakeAt(holds: readonly Hold[]): { wakeAtMs?: number } {
   const times = holds.flatMap((hold) => (hold.untilMs === undefined ? [] : [hold.untilMs]));
   return times.length === 0 ? {} : { wakeAtMs: Math.min(...times) };
-}
-
-/** The next step towards a container's end: stop it gracefully, then remove it. */
-export function retire(planning: Planning, container: ObservedContainer, cause: string, lane?: string): void {
-  const { id, name, labels } = container;
-  const base = {
-    lane: lane ?? keyOf(container) ?? `container:${id}`,
-    blueprint: labels[LABEL.deployment] ?? '',
-    cause,
-    id,
-    name,
-    specHash: labels[LABEL.specHash] ?? '',
-  };
-  if (heldBack(planning, base.lane, base.blueprint, base.specHash)) return;
-  switch (container.state) {
-    case 'removing':
-      return;
-    case 'running':
-    case 'restarting':
-      planning.act({ ...base, kind: 'stopContainer', timeoutS: container.detail?.spec.stopTimeoutS });
-      return;
-    case 'paused':
-      planning.act({
-        ...base,
-        kind: 'unpauseContainer',
-        cause: `${cause} (a paused container cannot be stopped gracefully)`,
-      });
-      return;
-    case 'created':
-    case 'exited':
-      planning.act({ ...base, kind: 'removeContainer', force: false });
-      return;
-    case 'dead':
-      planning.act({ ...base, kind: 'removeContainer', force: true });
-      return;
-    default:
-      container.state satisfies never;
-  }
-}
-
-/** Holds a lane whose last call failed for this version, until its time has come. */
-function heldBack(planning: Planning, lane: string, blueprint: string, specHash: string): boolean {
-  const setback = planning.observed.setbacks.get(lane);
-  if (setback === undefined || setback.specHash !== specHash || setback.notBeforeMs <= planning.monoMs)
-    return false;
-  planning.hold({
-    key: lane,
-    blueprint,
-    reason: setback.reason,
-    message: setback.message,
-    untilMs: setback.notBeforeMs,
-    nextTryAt: setback.nextTryAt,
-  });
-  return true;
 }
 
 /** Removes what a deleted blueprint leaves behind beside containers; true when nothing is left. */

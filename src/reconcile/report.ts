@@ -15,7 +15,7 @@ import type {
   Waiting,
 } from '../model/status.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
-import { isCompleted } from './plan-service.ts';
+import { isCompleted } from './plan-steps.ts';
 import { actionText } from './text.ts';
 
 /** Everything a report is made of beside the desired state. */

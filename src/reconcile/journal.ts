@@ -1,0 +1,98 @@
+import { lru } from 'tiny-lru';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { Ring } from '../base/ring.ts';
+import type { ActionKind, Outcome } from '../model/action.ts';
+import type { Setback } from '../model/observed.ts';
+import type { AgentEvent } from '../model/status.ts';
+import { targetOf } from './text.ts';
+
+/** Events kept for `colonies-edge events`. */
+const EVENTS_KEPT = 500;
+
+/** Lines remembered so that a repeated failure is logged when it starts and when it changes, not each time. */
+const LINES_REMEMBERED = 500;
+
+const DONE: Record<ActionKind, string> = {
+  pullImage: 'image pulled',
+  createNetwork: 'network created',
+  createContainer: 'container created',
+  startContainer: 'container started',
+  unpauseContainer: 'container unpaused',
+  stopContainer: 'container stopped',
+  renameContainer: 'container renamed',
+  updateContainer: 'container updated in place',
+  connectNetwork: 'container connected to network',
+  disconnectNetwork: 'container disconnected from network',
+  removeContainer: 'container removed',
+  removeNetwork: 'network removed',
+  removeVolume: 'volume removed',
+};
+
+type EventFields = Omit<AgentEvent, 'seq' | 'time' | 'level' | 'message'>;
+
+/** What the agent did: a bounded list in memory for the operator, and one log line each. */
+export class Journal {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #ring = new Ring<AgentEvent>(EVENTS_KEPT);
+  readonly #listeners = new Set<(event: AgentEvent) => void>();
+  readonly #failing = lru<string>(LINES_REMEMBERED);
+
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Keeps an event, tells whoever follows, and logs it. */
+  add(level: AgentEvent['level'], message: string, fields: EventFields): void {
+    const event = this.#keep(level, message, fields);
+    this.#log[level](message, { ...fields });
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** An action that worked; the end of a row of failures of its lane is said too. */
+  done({ action, tookMs }: Outcome & { ok: true }): void {
+    const wasFailing = this.#failing.get(action.lane) !== undefined;
+    this.#failing.delete(action.lane);
+    const detail = `${(tookMs / 1000).toFixed(2)} s${wasFailing ? ', after failures' : ''}`;
+    this.add('info', DONE[action.kind], { ...fieldsOf(action), cause: action.cause, detail });
+  }
+
+  /** An action that failed; logged when the failure is new or another one than before. */
+  failed({ action, reason, message }: Outcome & { ok: false }, setback: Setback | undefined): void {
+    const next =
+      setback === undefined
+        ? ''
+        : `, next try in ${Math.round((setback.notBeforeMs - this.#clock.monoMs()) / 1000)} s`;
+    const fields = { ...fieldsOf(action), cause: action.cause, reason, detail: `${message}${next}` };
+    const text = `${action.kind} failed`;
+    const isRepeated = this.#failing.get(action.lane) === `${text}:${message}`;
+    this.#failing.set(action.lane, `${text}:${message}`);
+    if (!isRepeated) this.add('warn', text, fields);
+    else {
+      const event = this.#keep('warn', text, fields);
+      for (const listener of this.#listeners) listener(event);
+    }
+  }
+
+  after(seq: number): readonly AgentEvent[] {
+    return this.#ring.after(seq);
+  }
+
+  subscribe(listener: (event: AgentEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #keep(level: AgentEvent['level'], message: string, fields: EventFields): AgentEvent {
+    const time = new Date(this.#clock.now()).toISOString();
+    return this.#ring.push((seq) => ({ seq, time, level, message, ...fields }));
+  }
+}
+
+function fieldsOf(action: Outcome['action']): EventFields {
+  const blueprint = action.blueprint === '' ? {} : { blueprint: action.blueprint };
+  const isContainer = 'specHash' in action;
+  return { ...blueprint, ...(isContainer ? { container: action.name } : { detail: targetOf(action) }) };
+}

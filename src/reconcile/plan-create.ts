@@ -1,0 +1,150 @@
+import { LABEL } from '../model/container.ts';
+import type { Service } from '../model/desired.ts';
+import type { Candidate } from './judge.ts';
+import { hold, nameConflict, networkReady } from './plan-steps.ts';
+import type { Planning } from './planning.ts';
+import { holding } from './setback.ts';
+
+/** Makes the wanted container: image, network and name first, then the container itself. */
+export function createSuccessor(planning: Planning, service: Service, others: readonly Candidate[]): void {
+  const old = others[0];
+  const setback = holding(planning.observed.setbacks, service.key, service.specHash, planning.monoMs);
+  if (setback !== undefined) {
+    const { reason, message, notBeforeMs, nextTryAt } = setback;
+    hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
+    keepOldRunning(planning, service, others);
+    return;
+  }
+  if (!imageReady(planning, service, old) || !networkReady(planning, service)) {
+    keepOldRunning(planning, service, others);
+    return;
+  }
+  const name = freeName(planning, service, others);
+  if (name === undefined) return;
+  const cause = old === undefined ? 'no container exists' : `${old.container.name}: ${old.outdated}`;
+  planning.act({
+    kind: 'createContainer',
+    lane: service.key,
+    blueprint: service.blueprint,
+    cause,
+    name,
+    specHash: service.specHash,
+    spec: service.container,
+    labels: { ...service.container.labels, ...service.managedLabels },
+    replaces: old !== undefined,
+  });
+}
+
+/** While a successor cannot be made, the version before it is what keeps the service up. */
+export function keepOldRunning(planning: Planning, service: Service, others: readonly Candidate[]): void {
+  const old = others.find(
+    ({ container }) => container.state !== 'dead' && container.state !== 'removing',
+  )?.container;
+  if (
+    old === undefined ||
+    others.some(({ container }) => container.state === 'running' || container.state === 'restarting')
+  )
+    return;
+  const base = { lane: service.key, blueprint: service.blueprint, id: old.id, name: old.name };
+  const specHash = old.labels[LABEL.specHash] ?? '';
+  if (old.state === 'paused')
+    planning.act({
+      ...base,
+      kind: 'unpauseContainer',
+      specHash,
+      cause: 'the new version cannot run yet, the old one is paused',
+    });
+  else if (holding(planning.observed.setbacks, service.key, specHash, planning.monoMs) === undefined)
+    planning.act({
+      ...base,
+      kind: 'startContainer',
+      specHash,
+      replaces: false,
+      cause: 'the new version cannot run yet, the old one goes on',
+    });
+}
+
+/** true when the image is there and fits the machine; otherwise plans the pull, or says what is missing. */
+function imageReady(planning: Planning, service: Service, old: Candidate | undefined): boolean {
+  const { observed } = planning;
+  const ref = service.container.image;
+  const lane = `image:${ref}`;
+  const image = observed.images.get(ref);
+  if (image === undefined) {
+    hold(planning, service, { reason: 'Working', message: `image ${ref} is being looked up` });
+    return false;
+  }
+  const pull = observed.pulls.get(ref);
+  if (pull !== undefined) {
+    hold(planning, service, { reason: 'Pulling', message: `image ${ref} is being pulled` });
+    return false;
+  }
+  const refresh = service.pullPolicy === 'Always' && !observed.fresh.has(ref);
+  const setback = holding(observed.setbacks, lane, ref, planning.monoMs);
+  if (image === null || (refresh && setback === undefined)) {
+    if (service.pullPolicy === 'Never') {
+      hold(planning, service, {
+        reason: 'ImageUnavailable',
+        message: `image ${ref} is not present and pullPolicy is Never`,
+      });
+    } else if (setback !== undefined) {
+      const { reason, message, notBeforeMs, nextTryAt } = setback;
+      hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
+    } else {
+      const cause = image === null ? 'image is not present' : 'pullPolicy is Always';
+      planning.act({
+        kind: 'pullImage',
+        lane,
+        blueprint: service.blueprint,
+        cause: `${cause}${old ? ' (needed before the replacement)' : ''}`,
+        image: ref,
+      });
+      hold(planning, service, { reason: 'Pulling', message: `image ${ref} is being pulled` });
+    }
+    return false;
+  }
+  if (!platformFits(image, observed.engine)) {
+    const have = [image.os, image.arch, image.variant].filter(Boolean).join('/');
+    const want = [observed.engine.os, observed.engine.arch, observed.engine.variant]
+      .filter(Boolean)
+      .join('/');
+    hold(planning, service, {
+      reason: 'PlatformMismatch',
+      message: `image ${ref} is for ${have}, this machine is ${want}`,
+    });
+    return false;
+  }
+  return true;
+}
+
+/** 32-bit programs run on their 64-bit sisters; an image that does not say is given the benefit of the doubt. */
+function platformFits(
+  image: { os: string; arch: string; variant: string },
+  engine: { os: string; arch: string; variant: string },
+): boolean {
+  if (image.os !== '' && engine.os !== '' && image.os !== engine.os) return false;
+  if (image.arch === '' || engine.arch === '') return true;
+  if (image.arch === engine.arch) {
+    const versions = [image.variant, engine.variant].map((variant) => Number(variant.replace(/^v/, '')));
+    const [have = Number.NaN, machine = Number.NaN] = versions;
+    return (
+      Number.isNaN(have) ||
+      Number.isNaN(machine) ||
+      image.variant === '' ||
+      engine.variant === '' ||
+      have <= machine
+    );
+  }
+  const sisters = new Set(['amd64>386', 'arm64>arm']);
+  return sisters.has(`${engine.arch}>${image.arch}`);
+}
+
+/** The name to create under: the final one, or a temporary one while a predecessor holds it; undefined when it is taken. */
+function freeName(planning: Planning, service: Service, others: readonly Candidate[]): string | undefined {
+  const holder = planning.byName.get(service.containerName);
+  if (holder === undefined) return service.containerName;
+  if (others.some(({ container }) => container.id === holder.id))
+    return `${service.containerName}.next-${service.specHash.slice(0, 6)}`;
+  nameConflict(planning, service, holder);
+  return undefined;
+}

@@ -1,0 +1,45 @@
+import { LABEL } from '../model/container.ts';
+import type { Store } from '../model/ports.ts';
+import type { PlanReport } from '../model/status.ts';
+import type { AgentParts } from './agent.ts';
+import { WorkingMemory } from './memory.ts';
+import { plan } from './plan.ts';
+import { SourceLane } from './source-lane.ts';
+import { planReport } from './text.ts';
+import { wantedOf } from './wanted.ts';
+
+/** One look without an agent: reads the directory (or the checkpoint), observes, plans, changes nothing. */
+export async function planOnce(parts: AgentParts, signal: AbortSignal): Promise<PlanReport> {
+  const { engine, clock, random, settings } = parts;
+  const lane = new SourceLane({
+    ...parts,
+    store: readOnly(parts.store),
+    owner: { node: settings.node, colony: settings.colony },
+    defaultNetwork: settings.defaultNetwork,
+    resyncMs: settings.resyncMs,
+    onEvent: () => undefined,
+    onChange: () => undefined,
+  });
+  await lane.restore(signal);
+  const memory = new WorkingMemory(clock, random);
+  memory.load(await parts.store.loadMemory());
+  const wanted = wantedOf(lane.desired);
+  const first = await engine.snapshot(wanted, signal);
+  // Inspections that were late the first time are there the second time.
+  const isLate = first.containers.some(
+    ({ labels, detail }) => labels[LABEL.managed] === 'true' && detail === undefined,
+  );
+  const snapshot = isLate ? await engine.snapshot(wanted, signal) : first;
+  return planReport(plan(lane.desired, memory.observe(snapshot, new Set()), clock.monoMs()));
+}
+
+function readOnly(store: Store): Store {
+  return {
+    loadCheckpoint: () => store.loadCheckpoint(),
+    saveCheckpoint: async () => false,
+    loadMemory: () => store.loadMemory(),
+    saveMemory: async () => false,
+    loadSlots: () => store.loadSlots(),
+    saveSlots: async () => false,
+  };
+}

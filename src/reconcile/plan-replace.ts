@@ -1,0 +1,53 @@
+import type { Service } from '../model/desired.ts';
+import type { ObservedContainer } from '../model/observed.ts';
+import type { Candidate } from './judge.ts';
+import { keepOldRunning } from './plan-create.ts';
+import { exitText, hold, isCompleted, isUp, remove, retire, start, stop } from './plan-steps.ts';
+import type { Planning } from './planning.ts';
+import { holding } from './setback.ts';
+
+/** A new version must have run this long before the old one is removed, milliseconds. */
+const PROVEN_AFTER_MS = 3_000;
+
+/** Both versions exist: stop the old one, start the new one, remove the old one; back to the old one if that fails. */
+export function finishReplacement(
+  planning: Planning,
+  service: Service,
+  successor: ObservedContainer,
+  others: readonly Candidate[],
+): void {
+  const { observed } = planning;
+  const setback = holding(observed.setbacks, service.key, service.specHash, planning.monoMs);
+  const old = others[0];
+  if (old === undefined) return;
+  const cause = `replaced by the new version: ${old.outdated ?? 'a second container of the same version'}`;
+  if (setback !== undefined) {
+    const { reason, message, notBeforeMs, nextTryAt } = setback;
+    hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
+    if (isUp(successor)) stop(planning, service, successor, `the replacement failed: ${message}`);
+    else if (others.some(({ container }) => container.state === 'running'))
+      remove(planning, service, successor, `the replacement failed: ${message}`);
+    else keepOldRunning(planning, service, others);
+    return;
+  }
+  if (successor.state === 'running') {
+    const since = observed.runningSince.get(successor.id) ?? planning.monoMs;
+    const untilMs = since + PROVEN_AFTER_MS;
+    const stopped = others.every(({ container }) => !isUp(container));
+    if (stopped && untilMs > planning.monoMs)
+      hold(planning, service, { reason: 'Working', message: 'the new version is being watched', untilMs });
+    else retire(planning, old.container, cause, service.key);
+    return;
+  }
+  if (successor.state === 'restarting') {
+    hold(planning, service, {
+      reason: 'CrashLoop',
+      message: `the new version does not stay up (${exitText(successor)})`,
+    });
+    return;
+  }
+  const live = others.find(({ container }) => isUp(container));
+  if (live !== undefined || isCompleted(service, successor))
+    retire(planning, (live ?? old).container, cause, service.key);
+  else start(planning, service, successor, 'the old version is stopped', true);
+}

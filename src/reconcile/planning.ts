@@ -1,0 +1,14 @@
+import type { Action, Hold, Plan } from '../model/action.ts';
+import type { DesiredState } from '../model/desired.ts';
+import type { ObservedContainer, ObservedState } from '../model/observed.ts';
+
+/** What the parts of the planner share: the whole picture, and the plan as it grows. */
+export interface Planning {
+  desired: DesiredState & { known: true };
+  observed: ObservedState;
+  monoMs: number;
+  byName: ReadonlyMap<string, ObservedContainer>;
+  act(action: Action): void;
+  hold(hold: Hold): void;
+  adopt(adoption: Plan['adopt'][number]): void;
+}
