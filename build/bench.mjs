@@ -1,0 +1,87 @@
+// `npm run bench`: what the agent costs and how fast it is, on the real engine; a table, and .build/bench.json.
+// Usage: node build/bench.mjs [heal deploy idle growth] [--rounds=20] [--idle-seconds=300] [--cycles=500] [--sizes=1,10,50]
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { bold, duration, errorText, red, root } from './lib/project.mjs';
+import { killRunning } from './lib/run.mjs';
+import { ensurePackages, runScript, setUp } from './setup.mjs';
+
+const flag = (/** @type {string} */ name, /** @type {string} */ usual) =>
+  process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? usual;
+
+await runScript(async () => {
+  const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
+  const options = {
+    rounds: Number(flag('rounds', '20')),
+    idleSeconds: Number(flag('idle-seconds', '300')),
+    cycles: Number(flag('cycles', '500')),
+    sizes: flag('sizes', '1,10,50').split(',').map(Number),
+  };
+  await ensurePackages();
+  const { heal, deploy, idle, growth } = await import('./bench/parts.mjs');
+  const { summary, table } = await import('./bench/figures.mjs');
+  const { Ground } = await import('./bench/ground.mjs');
+  const { buildFacts, bundle } = await import('./bundle.mjs');
+  const parts = Object.entries({ heal, deploy, idle, growth });
+  const unknown = wanted.filter((name) => !parts.some(([part]) => part === name));
+  if (unknown.length > 0) {
+    console.error(
+      `no part is named ${unknown.join(', ')}; there are: ${parts.map(([name]) => name).join(', ')}`,
+    );
+    return 2;
+  }
+  const engine = await setUp({ tools: ['busybox'] });
+  await bundle();
+  const ground = await new Ground().open();
+  const leave = async () => {
+    killRunning();
+    await ground.close();
+    await engine.stop();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.once(signal, () => leave().then(() => process.exit(130)));
+  /** @type {import('./bench/figures.mjs').Figure[]} */
+  const figures = [];
+  let failed = 0;
+  for (const [name, part] of parts.filter(([one]) => wanted.length === 0 || wanted.includes(one))) {
+    const began = performance.now();
+    console.log(bold(`${name} ...`));
+    try {
+      const found = await part(ground, options);
+      figures.push(...found);
+      console.log(`${table(found)}\n(${duration(performance.now() - began)})\n`);
+    } catch (error) {
+      failed += 1;
+      const logs = [...ground.agents].map((agent) => agent.log()).join('\n');
+      console.error(red(`${name}: ${errorText(error)}`), `\n${logs}`);
+    }
+  }
+  const { version } = await ground.client
+    .call('GET', '/version')
+    .then((answer) => ({ version: answer.Version }));
+  await leave();
+  const machine = {
+    cpu: cpus()[0]?.model ?? '',
+    cpus: cpus().length,
+    node: process.version,
+    engine: version,
+  };
+  const report = {
+    at: new Date().toISOString(),
+    program: buildFacts(),
+    machine,
+    options,
+    figures: figures.map(({ values, ...rest }) => ({ ...rest, ...summary(values), values })),
+  };
+  mkdirSync(join(root, '.build'), { recursive: true });
+  writeFileSync(join(root, '.build', 'bench.json'), `${JSON.stringify(report, null, 2)}\n`);
+  const missed = figures.filter((figure) => figure.target?.met === false);
+  console.log(table(figures));
+  console.log(
+    `\n${machine.cpus} x ${machine.cpu}, Node ${machine.node}, engine ${machine.engine}; all figures in .build/bench.json`,
+  );
+  if (missed.length > 0)
+    console.log(red(`targets missed: ${missed.map((figure) => figure.name).join('; ')}`));
+  return failed + missed.length === 0 ? 0 : 1;
+});

@@ -1,0 +1,109 @@
+// What all parts of the bench stand on: an image, a network, an agent with N containers, and the engine's own times.
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Agent } from '../lib/agent.mjs';
+import { EngineClient } from '../lib/engine.mjs';
+import { EventLog } from '../lib/events.mjs';
+import { makeTinyImage } from '../tiny-image.mjs';
+
+export const NODE = 'colonies-edge-bench';
+export const NETWORK = 'colonies-edge-bench';
+export const IMAGE = 'colonies-edge-bench/tiny:1';
+const LABEL = 'colonies-edge.bench';
+
+/** A process that ends at once when told to. */
+export const COMMAND = ['sh', '-c', "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"];
+
+/** One bench run's ground; `close` removes all of it. */
+export class Ground {
+  constructor() {
+    this.client = new EngineClient();
+    this.events = new EventLog(this.client.socketPath);
+    /** @type {Set<Agent>} */
+    this.agents = new Set();
+    this.folder = mkdtempSync(join(tmpdir(), 'ceb-'));
+    this.count = 0;
+  }
+
+  async open() {
+    await this.removeAll();
+    await makeTinyImage({ name: IMAGE });
+    await this.client.call('POST', '/networks/create', { Name: NETWORK, CheckDuplicate: true });
+    await this.events.open();
+    return this;
+  }
+
+  /** An agent that is not started yet, on a folder of its own. @param {{ dockerHost?: string }} [options] */
+  agent(options = {}) {
+    const folder = join(this.folder, `a${this.count++}`);
+    mkdirSync(join(folder, 'blueprints'), { recursive: true });
+    const agent = new Agent({ folder, node: NODE, network: NETWORK, ...options });
+    this.agents.add(agent);
+    return agent;
+  }
+
+  /** Asks an agent for `count` containers; returns their names. @param {Agent} agent @param {number} count */
+  ask(agent, count) {
+    const names = Array.from({ length: count }, (_, index) => `bench-${this.count}-${index}`);
+    const instances = names.map((name) => ({ name, type: 'container', image: IMAGE, command: COMMAND }));
+    const document = { kind: 'DockerDeployment', metadata: { name: 'bench' }, spec: { instances } };
+    writeFileSync(join(agent.blueprints, '.new'), JSON.stringify(document));
+    renameSync(join(agent.blueprints, '.new'), join(agent.blueprints, 'bench.json'));
+    return names;
+  }
+
+  /** An agent that runs and has `count` containers. @param {number} count @param {{ dockerHost?: string }} [options] */
+  async deployed(count, options = {}) {
+    const agent = this.agent(options);
+    const names = this.ask(agent, count);
+    agent.start();
+    await agent.converged(120_000);
+    return { agent, names };
+  }
+
+  /** Stops an agent and removes its containers. @param {Agent} agent */
+  async undo(agent) {
+    await agent.stop();
+    this.agents.delete(agent);
+    await this.removeContainers();
+    this.events.clear();
+  }
+
+  /** The engine's own time to create and start one container like ours, in milliseconds. @returns {Promise<number>} */
+  async createAndStart() {
+    const name = `bench-own-${this.count++}`;
+    const body = {
+      Image: IMAGE,
+      Cmd: COMMAND,
+      Labels: { [LABEL]: '1' },
+      HostConfig: { NetworkMode: NETWORK, RestartPolicy: { Name: 'unless-stopped' } },
+    };
+    const began = performance.now();
+    const { Id } = await this.client.call('POST', `/containers/create?name=${name}`, body);
+    await this.client.call('POST', `/containers/${Id}/start`);
+    const took = performance.now() - began;
+    await this.client.remove(Id);
+    return took;
+  }
+
+  async removeContainers() {
+    const lists = await Promise.all(
+      [`colonies.node=${NODE}`, LABEL].map((label) => this.client.containers({ label: [label] })),
+    );
+    for (const one of lists.flat()) await this.client.remove(one.Id);
+  }
+
+  async removeAll() {
+    await this.removeContainers();
+    await this.client.removeNetwork(NETWORK);
+    await this.client.removeImage(IMAGE);
+  }
+
+  async close() {
+    for (const agent of this.agents) await agent.stop('SIGKILL');
+    this.events.close();
+    await this.removeAll();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
