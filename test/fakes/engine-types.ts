@@ -1,5 +1,6 @@
 import { EdgeError } from '../../src/base/errors.ts';
 import type { ContainerSpec } from '../../src/model/container.ts';
+import { isPermanentCode } from '../../src/model/engine-codes.ts';
 import type { BoundPort, ObservedContainer, ObservedImage } from '../../src/model/observed.ts';
 import type { EngineAction } from '../../src/model/ports.ts';
 
@@ -90,19 +91,11 @@ export interface Pullable {
   stallsAt?: number;
 }
 
-const PERMANENT = new Set([
-  'BAD_REFERENCE',
-  'PLATFORM_MISMATCH',
-  'BIND_SOURCE_MISSING',
-  'ENGINE_REFUSED',
-  'COMMAND_NOT_FOUND',
-]);
-
 /** An error as the real adapter throws it. */
 export function engineError(code: string, target: string, text?: string): EdgeError {
   return new EdgeError(text ?? `the fake engine answers ${code} for ${target}`, {
     code,
-    retry: PERMANENT.has(code) ? 'permanent' : 'transient',
+    retry: code === 'CANCELLED' ? 'cancelled' : isPermanentCode(code) ? 'permanent' : 'transient',
     target,
   });
 }

@@ -1,3 +1,4 @@
+import { errorCode } from '../../src/base/errors.ts';
 import type { EngineInfo, EngineSnapshot } from '../../src/model/observed.ts';
 import type { Engine, EngineAction, EngineEvent, Wanted } from '../../src/model/ports.ts';
 import type { ManualClock } from './clock.ts';
@@ -271,11 +272,9 @@ export class FakeEngine implements Engine {
       call.result = 'ok';
       return result;
     } catch (error) {
-      if (signal.aborted) call.result = 'aborted';
-      else
-        call.result =
-          typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'UNKNOWN';
-      throw error;
+      const failure = signal.aborted ? engineError('CANCELLED', target, 'given up by the caller') : error;
+      call.result = errorCode(failure);
+      throw failure;
     }
   }
 

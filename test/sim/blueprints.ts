@@ -1,0 +1,59 @@
+/** The parts of a DockerDeployment document that simulations vary; the shape is FIELDS.md sections 1 to 4. */
+export interface InstanceInput {
+  name: string;
+  image?: string;
+  environment?: Record<string, string>;
+  ports?: readonly { container: number; host?: number; protocol?: 'tcp' | 'udp' }[];
+  volumes?: readonly {
+    type: 'named' | 'bind';
+    name?: string;
+    hostPath?: string;
+    mountPath: string;
+    readOnly?: boolean;
+  }[];
+  restartPolicy?: string;
+  resources?: { cpus?: string; memory?: string };
+  stopTimeout?: string;
+  pullPolicy?: 'IfNotPresent' | 'Always' | 'Never';
+  labels?: Record<string, string>;
+}
+
+export interface DeploymentInput {
+  replicas?: number;
+  generation?: number;
+  annotations?: Record<string, string>;
+  blueprintId?: string;
+  volumeReclaim?: 'Delete';
+  network?: { name: string; create?: boolean };
+}
+
+export interface DeploymentDocument {
+  kind: string;
+  blueprintid?: string;
+  metadata: { name: string; generation?: number; annotations?: Record<string, string> };
+  spec: { instances: InstanceInput[] } & Record<string, unknown>;
+}
+
+/** A blueprint document of kind DockerDeployment. */
+export function deployment(
+  name: string,
+  instances: readonly InstanceInput[],
+  input: DeploymentInput = {},
+): DeploymentDocument {
+  const { replicas, generation, annotations, blueprintId, volumeReclaim, network } = input;
+  return {
+    kind: 'DockerDeployment',
+    ...(blueprintId === undefined ? {} : { blueprintid: blueprintId }),
+    metadata: {
+      name,
+      ...(generation === undefined ? {} : { generation }),
+      ...(annotations === undefined ? {} : { annotations }),
+    },
+    spec: {
+      instances: instances.map((instance) => ({ type: 'container', image: 'app:1', ...instance })),
+      ...(replicas === undefined ? {} : { replicas }),
+      ...(volumeReclaim === undefined ? {} : { volumeReclaim }),
+      ...(network === undefined ? {} : { network }),
+    },
+  };
+}
