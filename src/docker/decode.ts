@@ -1,0 +1,347 @@
+import type {
+  ContainerSpec,
+  HealthcheckSpec,
+  LimitSpec,
+  NetworkSpec,
+  PortSpec,
+  RestartSpec,
+} from '../model/container.ts';
+import type {
+  BoundPort,
+  ContainerDetail,
+  ObservedContainer,
+  ObservedImage,
+  ObservedNetwork,
+} from '../model/observed.ts';
+import { decodeMounts } from './decode-mounts.ts';
+import {
+  asObject,
+  booleanAt,
+  isObject,
+  listAt,
+  numberAt,
+  objectAt,
+  requireList,
+  requireObject,
+  textAt,
+  textMapAt,
+  textsAt,
+} from './json.ts';
+
+const NS_PER_MS = 1_000_000;
+
+/** Podman's words, and older ones, for the states of Docker. A word nobody knows is left to the engine. */
+const STATES: Readonly<Record<string, ObservedContainer['state']>> = {
+  created: 'created',
+  configured: 'created',
+  initialized: 'created',
+  running: 'running',
+  stopping: 'running',
+  paused: 'paused',
+  restarting: 'restarting',
+  removing: 'removing',
+  exited: 'exited',
+  stopped: 'exited',
+  dead: 'dead',
+};
+
+/** Decodes `GET /containers/json` (Docker Engine API v1.52). Throws `ENGINE_PROTOCOL` for anything but a complete list. */
+export function decodeListing(json: unknown): { container: ObservedContainer; fingerprint: string }[] {
+  return requireList(json, 'GET /containers/json', 'Id').map((item) => ({
+    container: decodeListed(item),
+    fingerprint: listingFingerprint(item),
+  }));
+}
+
+function decodeListed(item: unknown): ObservedContainer {
+  const status = textAt(item, 'Status');
+  const state = STATES[textAt(item, 'State').toLowerCase()] ?? 'restarting';
+  const exit = state === 'exited' ? /^Exited \((-?\d+)\)/i.exec(status)?.[1] : undefined;
+  const health = healthOf(status);
+  // Old links show up as further names, "/other/alias".
+  const names = textsAt(item, 'Names').map((name) => name.replace(/^\//, ''));
+  return {
+    id: textAt(item, 'Id'),
+    name: names.find((name) => !name.includes('/')) ?? '',
+    image: textAt(item, 'Image'),
+    imageId: textAt(item, 'ImageID'),
+    labels: textMapAt(item, 'Labels'),
+    state,
+    ...(exit === undefined ? {} : { exitCode: Number(exit) }),
+    createdAt: numberAt(item, 'Created') * 1000,
+    ...(health === undefined || state !== 'running' ? {} : { health }),
+    ports: listAt(item, 'Ports').flatMap(boundPort),
+  };
+}
+
+function healthOf(status: string): ObservedContainer['health'] {
+  const word = /\((health: starting|healthy|unhealthy)\)/.exec(status)?.[1];
+  if (word === 'health: starting') return 'starting';
+  return word === 'healthy' || word === 'unhealthy' ? word : undefined;
+}
+
+function boundPort(item: unknown): BoundPort[] {
+  const protocol = textAt(item, 'Type');
+  const hostPort = numberAt(item, 'PublicPort');
+  if (hostPort === 0 || (protocol !== 'tcp' && protocol !== 'udp')) return [];
+  return [{ containerPort: numberAt(item, 'PrivatePort'), protocol, hostPort, hostIp: textAt(item, 'IP') }];
+}
+
+/** What of a listing's entry makes an earlier inspection stale when it changes: all but the words that count time. */
+function listingFingerprint(item: unknown): string {
+  const status = textAt(item, 'Status');
+  const networks = Object.entries(objectAt(objectAt(item, 'NetworkSettings'), 'Networks')).map(
+    ([name, end]) => [name, textAt(end, 'NetworkID'), textAt(end, 'EndpointID'), textAt(end, 'IPAddress')],
+  );
+  const mounts = listAt(item, 'Mounts').map((mount) => [
+    textAt(mount, 'Source'),
+    textAt(mount, 'Destination'),
+  ]);
+  return JSON.stringify([
+    textAt(item, 'State'),
+    /\([^)]*\)/.exec(status)?.[0] ?? '',
+    textsAt(item, 'Names'),
+    textAt(item, 'Image'),
+    textAt(item, 'ImageID'),
+    listAt(item, 'Ports'),
+    networks,
+    mounts,
+  ]);
+}
+
+/** Decodes `GET /networks`. Throws `ENGINE_PROTOCOL` for anything but a complete list. */
+export function decodeNetworks(json: unknown): ObservedNetwork[] {
+  return requireList(json, 'GET /networks', 'Id').map((item) => ({
+    id: textAt(item, 'Id'),
+    name: textAt(item, 'Name'),
+    driver: textAt(item, 'Driver'),
+    labels: textMapAt(item, 'Labels'),
+  }));
+}
+
+/** Decodes `GET /images/{name}/json`. Members that the image leaves out are empty. */
+export function decodeImage(json: unknown): ObservedImage {
+  const item = requireObject(json, 'GET /images/{name}/json', 'Id');
+  const config = objectAt(item, 'Config');
+  const healthcheck = decodeHealthcheck(config.Healthcheck);
+  const stopSignal = textAt(config, 'StopSignal');
+  return {
+    id: textAt(item, 'Id').replace(/^(?!sha256:)/, 'sha256:'),
+    os: textAt(item, 'Os'),
+    arch: textAt(item, 'Architecture'),
+    variant: textAt(item, 'Variant'),
+    env: decodeEnv(config),
+    labels: textMapAt(config, 'Labels'),
+    command: textsAt(config, 'Cmd'),
+    entrypoint: textsAt(config, 'Entrypoint'),
+    workingDir: textAt(config, 'WorkingDir'),
+    user: textAt(config, 'User'),
+    exposedPorts: Object.keys(objectAt(config, 'ExposedPorts')).sort(),
+    volumes: Object.keys(objectAt(config, 'Volumes')).sort(),
+    ...(healthcheck === undefined ? {} : { healthcheck }),
+    ...(stopSignal === '' ? {} : { stopSignal }),
+  };
+}
+
+/** What decoding needs to know of the engine around the container. */
+export interface Surroundings {
+  /** The machine's host name: what a container in host network mode has as its own. */
+  hostname: string;
+}
+
+/** Decodes `GET /containers/{id}/json` into our own words (Docker Engine API v1.52; podman 4.3). */
+export function decodeDetail(json: unknown, around: Surroundings): ContainerDetail {
+  const item = requireObject(json, 'GET /containers/{id}/json', 'Id');
+  const state = objectAt(item, 'State');
+  return {
+    startedAt: textAt(state, 'StartedAt'),
+    finishedAt: textAt(state, 'FinishedAt'),
+    exitCode: numberAt(state, 'ExitCode'),
+    oomKilled: booleanAt(state, 'OOMKilled'),
+    error: textAt(state, 'Error'),
+    restartCount: numberAt(item, 'RestartCount'),
+    spec: decodeSpec(item, around),
+    networks: decodeAttached(item),
+  };
+}
+
+function decodeSpec(item: unknown, around: Surroundings): ContainerSpec {
+  const config = objectAt(item, 'Config');
+  const host = objectAt(item, 'HostConfig');
+  const network = decodeNetwork(item);
+  const log = objectAt(host, 'LogConfig');
+  const stopTimeout = numberAt(config, 'StopTimeout', -1);
+  return {
+    image: textAt(config, 'Image'),
+    env: decodeEnv(config),
+    command: textsAt(config, 'Cmd'),
+    entrypoint: textsAt(config, 'Entrypoint'),
+    ...defined('workingDir', nonEmpty(textAt(config, 'WorkingDir'))),
+    ...defined('user', nonEmpty(textAt(config, 'User'))),
+    ...defined('hostname', hostnameOf(item, network, around)),
+    labels: textMapAt(config, 'Labels'),
+    ports: decodePorts(config, host),
+    mounts: decodeMounts(host),
+    network,
+    privileged: booleanAt(host, 'Privileged'),
+    ...defined('init', typeof host.Init === 'boolean' ? host.Init : undefined),
+    ...defined('healthcheck', decodeHealthcheck(config.Healthcheck)),
+    ...defined(
+      'log',
+      textAt(log, 'Type') === ''
+        ? undefined
+        : { driver: textAt(log, 'Type'), options: textMapAt(log, 'Config') },
+    ),
+    ...defined('stopTimeoutS', stopTimeout < 0 ? undefined : stopTimeout),
+    ...defined('stopSignal', nonEmpty(textAt(config, 'StopSignal'))),
+    ...defined('devices', nonEmptyList(decodeDevices(host))),
+    ...defined('capAdd', nonEmptyList(capabilities(host, 'CapAdd'))),
+    ...defined('capDrop', nonEmptyList(capabilities(host, 'CapDrop'))),
+    ...defined('extraHosts', nonEmptyList(textsAt(host, 'ExtraHosts'))),
+    ...defined('readOnlyRootfs', booleanAt(host, 'ReadonlyRootfs') ? true : undefined),
+    restart: decodeRestart(host),
+    limits: decodeLimits(host),
+  };
+}
+
+function decodeEnv(config: unknown): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const line of textsAt(config, 'Env')) {
+    const equals = line.indexOf('=');
+    if (equals > 0) env[line.slice(0, equals)] = line.slice(equals + 1);
+  }
+  return env;
+}
+
+/** The engine makes up a host name from the id, and takes the machine's or another container's in those network modes. */
+function hostnameOf(item: unknown, network: NetworkSpec, around: Surroundings): string | undefined {
+  const hostname = textAt(objectAt(item, 'Config'), 'Hostname');
+  if (hostname === '' || network.mode === 'container') return undefined;
+  if (network.mode === 'host' && hostname === around.hostname) return undefined;
+  return textAt(item, 'Id').startsWith(hostname) && hostname.length === 12 ? undefined : hostname;
+}
+
+function decodePorts(config: unknown, host: unknown): PortSpec[] {
+  const bindings = objectAt(host, 'PortBindings');
+  const ports: PortSpec[] = [];
+  for (const [key, list] of Object.entries(bindings)) {
+    const port = portKey(key);
+    if (port === undefined) continue;
+    const entries = Array.isArray(list) && list.length > 0 ? list : [{}];
+    for (const entry of entries) {
+      const hostPort = Number(textAt(entry, 'HostPort'));
+      const wanted = Number.isInteger(hostPort) && hostPort > 0 ? { hostPort } : {};
+      ports.push({ ...port, publish: true, ...wanted, hostIp: textAt(entry, 'HostIp') });
+    }
+  }
+  for (const key of Object.keys(objectAt(config, 'ExposedPorts'))) {
+    const port = portKey(key);
+    if (port !== undefined && !isObject(bindings[key]) && !Array.isArray(bindings[key]))
+      ports.push({ ...port, publish: false, hostIp: '' });
+  }
+  return ports.sort(comparePorts);
+}
+
+function portKey(key: string): { containerPort: number; protocol: 'tcp' | 'udp' } | undefined {
+  const [number, protocol = 'tcp'] = key.split('/');
+  const containerPort = Number(number);
+  if (!Number.isInteger(containerPort) || (protocol !== 'tcp' && protocol !== 'udp')) return undefined;
+  return { containerPort, protocol };
+}
+
+function comparePorts(a: PortSpec, b: PortSpec): number {
+  return (
+    a.containerPort - b.containerPort ||
+    a.protocol.localeCompare(b.protocol) ||
+    (a.hostPort ?? 0) - (b.hostPort ?? 0) ||
+    a.hostIp.localeCompare(b.hostIp)
+  );
+}
+
+function decodeNetwork(item: unknown): NetworkSpec {
+  const mode = textAt(objectAt(item, 'HostConfig'), 'NetworkMode');
+  if (mode === 'host' || mode === 'none') return { mode };
+  if (mode.startsWith('container:')) return { mode: 'container', container: mode.slice('container:'.length) };
+  if (mode === '' || mode === 'default' || mode === 'bridge') return { mode: 'bridge' };
+  const aliases = decodeAttached(item)[mode]?.aliases ?? [];
+  return { mode: 'network', name: mode, aliases, create: true, driver: 'bridge' };
+}
+
+function decodeAttached(item: unknown): ContainerDetail['networks'] {
+  const shortId = textAt(item, 'Id').slice(0, 12);
+  const networks = objectAt(objectAt(item, 'NetworkSettings'), 'Networks');
+  return Object.fromEntries(
+    Object.entries(networks).map(([name, end]) => [
+      name,
+      {
+        aliases: [...new Set(textsAt(end, 'Aliases'))].filter((alias) => alias !== shortId),
+        ip: textAt(end, 'IPAddress'),
+        networkId: textAt(end, 'NetworkID'),
+      },
+    ]),
+  );
+}
+
+/** Absent members stand for the engine's defaults: 30 s, 30 s, 3, 0. */
+function decodeHealthcheck(json: unknown): HealthcheckSpec | undefined {
+  const test = textsAt(json, 'Test');
+  if (test.length === 0) return undefined;
+  const ms = (key: string, otherwise: number) => (numberAt(json, key) || otherwise * NS_PER_MS) / NS_PER_MS;
+  const startIntervalMs = ms('StartInterval', 0);
+  return {
+    test,
+    intervalMs: ms('Interval', 30_000),
+    timeoutMs: ms('Timeout', 30_000),
+    retries: numberAt(json, 'Retries') || 3,
+    startPeriodMs: ms('StartPeriod', 0),
+    ...(startIntervalMs === 0 ? {} : { startIntervalMs }),
+  };
+}
+
+function decodeDevices(host: unknown): { hostPath: string; containerPath: string; permissions: string }[] {
+  return listAt(host, 'Devices').map((device) => ({
+    hostPath: textAt(device, 'PathOnHost'),
+    containerPath: textAt(device, 'PathInContainer'),
+    permissions: textAt(device, 'CgroupPermissions') || 'rwm',
+  }));
+}
+
+/** Upper case and without the prefix, as newer engines add it: "NET_ADMIN". */
+function capabilities(host: unknown, key: string): string[] {
+  return textsAt(host, key).map((name) => name.toUpperCase().replace(/^CAP_/, ''));
+}
+
+function decodeRestart(host: unknown): RestartSpec {
+  const policy = asObject(objectAt(host, 'RestartPolicy'));
+  const name = textAt(policy, 'Name');
+  if (name === 'on-failure') return { name, maxRetries: numberAt(policy, 'MaximumRetryCount') };
+  return { name: name === 'always' || name === 'unless-stopped' ? name : 'no', maxRetries: 0 };
+}
+
+function decodeLimits(host: unknown): LimitSpec {
+  const period = numberAt(host, 'CpuPeriod') || 100_000;
+  const quota = numberAt(host, 'CpuQuota');
+  // Podman keeps a CPU limit as quota and period.
+  const nanoCpus = numberAt(host, 'NanoCpus') || (quota > 0 ? Math.round((quota / period) * 1e9) : 0);
+  const memory = numberAt(host, 'Memory');
+  const swap = numberAt(host, 'MemorySwap');
+  const pids = numberAt(host, 'PidsLimit');
+  return {
+    ...(nanoCpus > 0 ? { nanoCpus } : {}),
+    ...(memory > 0 ? { memoryBytes: memory } : {}),
+    ...(memory > 0 && swap !== 0 ? { memorySwapBytes: swap } : {}),
+    ...(pids > 0 ? { pidsLimit: pids } : {}),
+  };
+}
+
+function defined<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+}
+
+function nonEmpty(text: string): string | undefined {
+  return text === '' ? undefined : text;
+}
+
+function nonEmptyList<T>(list: readonly T[]): readonly T[] | undefined {
+  return list.length === 0 ? undefined : list;
+}

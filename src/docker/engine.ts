@@ -1,0 +1,160 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { ObservedContainer } from '../model/observed.ts';
+import type { Engine, EngineEvent } from '../model/ports.ts';
+import { DEFAULT_DEADLINES, type Deadlines } from './deadlines.ts';
+import { decodeListing } from './decode.ts';
+import { watchEvents } from './events.ts';
+import { listAt, numberAt, objectAt } from './json.ts';
+import { type LogLine, type LogOptions, readLogs } from './logs.ts';
+import { Observer } from './observer.ts';
+import { performAction } from './perform.ts';
+import { pullImage } from './pull.ts';
+import { createTransport } from './transport.ts';
+import { createVersions, type EngineVersion, type FullInfo } from './version.ts';
+
+export interface DockerEngineOptions {
+  /** `unix:///path` as in DOCKER_HOST; absent or empty: `unix:///var/run/docker.sock`. */
+  endpoint?: string | undefined;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  deadlines?: Partial<Deadlines>;
+}
+
+/** Bytes the engine's things take on its disk. */
+export interface DiskUsage {
+  imagesBytes: number;
+  containersBytes: number;
+  volumesBytes: number;
+  buildCacheBytes: number;
+}
+
+/** The engine port, and what the command line asks beside it. */
+export interface DockerEngine extends Engine {
+  /** One cheap call; throws one of the outage codes when the engine does not answer. */
+  ping(signal: AbortSignal): Promise<void>;
+  version(signal: AbortSignal): Promise<EngineVersion>;
+  info(signal: AbortSignal): Promise<FullInfo>;
+  /** Slow on a full disk: the engine counts everything. */
+  disk(signal: AbortSignal): Promise<DiskUsage>;
+  /** Lines of a container, by id or name. */
+  logs(container: string, options: LogOptions): AsyncIterable<LogLine>;
+  /** Containers, running or not, that carry all of these labels; an empty value matches any. Without details. */
+  findContainers(labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<ObservedContainer[]>;
+}
+
+/** Connects to nothing until the first call. Throws `BAD_ENDPOINT` when the endpoint is no unix socket. */
+export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
+  const { clock, log } = options;
+  const deadlines: Deadlines = { ...DEFAULT_DEADLINES, ...options.deadlines };
+  const transport = createTransport({
+    endpoint: options.endpoint,
+    clock,
+    // The next engine at this socket may be another version.
+    onBroken: () => versions.forget(),
+  });
+  const versions = createVersions(transport, deadlines.versionMs);
+  const listeners = new Set<(event: EngineEvent) => void>();
+  const tell = (event: EngineEvent) => {
+    for (const listener of listeners) listener(event);
+  };
+  const observer = new Observer(transport, versions, clock, deadlines, tell);
+  const get = async (path: string, deadlineMs: number, signal: AbortSignal): Promise<unknown> => {
+    const { api } = await versions.version(signal);
+    const call = { method: 'GET', path: `/v${api}${path}`, deadlineMs, signal, subject: 'engine' } as const;
+    return (await transport.send(call)).json;
+  };
+
+  return {
+    endpoint: transport.endpoint,
+    snapshot: (wanted, signal) => observer.snapshot(wanted, signal),
+    async perform(action, signal) {
+      const { api } = await versions.version(signal);
+      const id = 'id' in action ? action.id : '';
+      const stopTimeoutOf = (container: string) => observer.stopTimeoutOf(container);
+      try {
+        return await performAction({ transport, api, deadlines, stopTimeoutOf }, action, signal);
+      } finally {
+        // Its event may come later than the next look.
+        if (id !== '') observer.containerChanged(id);
+      }
+    },
+    async pull(image, { signal, onProgress }) {
+      const { api } = await versions.version(signal);
+      try {
+        await pullImage(transport, api, image, { signal, stallMs: deadlines.pullStallMs, onProgress });
+      } finally {
+        observer.imageChanged();
+      }
+    },
+    async watch(onEvent, signal) {
+      listeners.add(onEvent);
+      const parts = { transport, versions, clock, random: options.random, openMs: deadlines.eventsOpenMs };
+      try {
+        await watchEvents(
+          {
+            ...parts,
+            onUp: () => {
+              observer.streamUp();
+              log.debug('engine events connected', { endpoint: transport.endpoint });
+              onEvent({ type: 'connected', action: '', id: '' });
+            },
+            onDown: (cause) => {
+              observer.streamDown();
+              log.debug('engine events lost', { code: cause.code, cause: cause.message });
+              onEvent({ type: 'disconnected', action: cause.message, id: '' });
+            },
+            onEvent: ({ event, containers }) => {
+              for (const id of containers) observer.containerChanged(id);
+              if (event.type === 'image') observer.imageChanged();
+              onEvent(event);
+            },
+          },
+          signal,
+        );
+      } finally {
+        listeners.delete(onEvent);
+        observer.streamDown();
+      }
+    },
+    async close() {
+      observer.close();
+      await transport.close();
+    },
+    async ping(signal) {
+      const call = { method: 'GET', path: '/version', deadlineMs: deadlines.versionMs, signal } as const;
+      await transport.send({ ...call, subject: 'engine' });
+    },
+    version: (signal) => versions.version(signal),
+    info: (signal) => versions.info(signal),
+    async disk(signal) {
+      return decodeDisk(await get('/system/df', deadlines.createMs, signal));
+    },
+    async *logs(container, logOptions) {
+      const { api } = await versions.version(logOptions.signal);
+      yield* readLogs(transport, api, container, logOptions, deadlines.listMs);
+    },
+    async findContainers(labels, signal) {
+      const label = Object.entries(labels).map(([key, value]) => (value === '' ? key : `${key}=${value}`));
+      const filters = encodeURIComponent(JSON.stringify({ label }));
+      const json = await get(`/containers/json?all=1&filters=${filters}`, deadlines.listMs, signal);
+      return decodeListing(json).map(({ container }) => container);
+    },
+  };
+}
+
+/** Decodes `GET /system/df`, whose shape changed with API 1.52 (totals instead of lists). */
+function decodeDisk(json: unknown): DiskUsage {
+  const sum = (list: string, size: (item: unknown) => number) =>
+    listAt(json, list).reduce<number>((total, item) => total + Math.max(0, size(item)), 0);
+  const total = (key: string) => numberAt(objectAt(json, key), 'TotalSize');
+  return {
+    imagesBytes: numberAt(json, 'LayersSize') || total('ImageUsage'),
+    containersBytes: sum('Containers', (item) => numberAt(item, 'SizeRw')) || total('ContainerUsage'),
+    volumesBytes:
+      sum('Volumes', (item) => numberAt(objectAt(item, 'UsageData'), 'Size')) || total('VolumeUsage'),
+    buildCacheBytes: sum('BuildCache', (item) => numberAt(item, 'Size')) || total('BuildCacheUsage'),
+  };
+}
