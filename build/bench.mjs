@@ -10,41 +10,21 @@ import { ensurePackages, runScript, setUp } from './setup.mjs';
 const flag = (/** @type {string} */ name, /** @type {string} */ usual) =>
   process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? usual;
 
-await runScript(async () => {
-  const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
-  const options = {
-    rounds: Number(flag('rounds', '20')),
-    idleSeconds: Number(flag('idle-seconds', '300')),
-    cycles: Number(flag('cycles', '500')),
-    sizes: flag('sizes', '1,10,50').split(',').map(Number),
-  };
-  await ensurePackages();
-  const { heal, deploy, idle, growth } = await import('./bench/parts.mjs');
-  const { summary, table } = await import('./bench/figures.mjs');
-  const { Ground } = await import('./bench/ground.mjs');
-  const { buildFacts, bundle } = await import('./bundle.mjs');
-  const parts = Object.entries({ heal, deploy, idle, growth });
-  const unknown = wanted.filter((name) => !parts.some(([part]) => part === name));
-  if (unknown.length > 0) {
-    console.error(
-      `no part is named ${unknown.join(', ')}; there are: ${parts.map(([name]) => name).join(', ')}`,
-    );
-    return 2;
-  }
-  const engine = await setUp({ tools: ['busybox'] });
-  await bundle();
-  const ground = await new Ground().open();
-  const leave = async () => {
-    killRunning();
-    await ground.close();
-    await engine.stop();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-    process.once(signal, () => leave().then(() => process.exit(130)));
-  /** @type {import('./bench/figures.mjs').Figure[]} */
+/** @typedef {import('./bench/figures.mjs').Figure} Figure */
+/** @typedef {import('./bench/ground.mjs').Ground} Ground */
+/** @typedef {import('./bench/parts.mjs').BenchOptions} BenchOptions */
+/** @typedef {(ground: Ground, options: BenchOptions) => Promise<Figure[]>} BenchPart */
+
+/**
+ * Runs the parts one after another; one that fails does not stop the next.
+ * @param {readonly [string, BenchPart][]} parts @param {Ground} ground @param {BenchOptions} options
+ */
+async function measure(parts, ground, options) {
+  const { table } = await import('./bench/figures.mjs');
+  /** @type {Figure[]} */
   const figures = [];
   let failed = 0;
-  for (const [name, part] of parts.filter(([one]) => wanted.length === 0 || wanted.includes(one))) {
+  for (const [name, part] of parts) {
     const began = performance.now();
     console.log(bold(`${name} ...`));
     try {
@@ -56,18 +36,18 @@ await runScript(async () => {
       const logs = [...ground.agents].map((agent) => agent.log()).join('\n');
       console.error(red(`${name}: ${errorText(error)}`), `\n${logs}`);
     }
+    // Only a part that failed leaves something standing.
+    for (const agent of ground.agents) await ground.undo(agent);
   }
-  const { version } = await ground.client
-    .call('GET', '/version')
-    .then((answer) => ({ version: answer.Version }));
-  await leave();
-  const machine = {
-    cpu: cpus()[0]?.model ?? '',
-    cpus: cpus().length,
-    node: process.version,
-    engine: version,
-  };
-  const report = {
+  return { figures, failed };
+}
+
+/** @param {readonly Figure[]} figures @param {BenchOptions} options @param {string} engine its version */
+async function report(figures, options, engine) {
+  const { summary, table } = await import('./bench/figures.mjs');
+  const { buildFacts } = await import('./bundle.mjs');
+  const machine = { cpu: cpus()[0]?.model ?? '', cpus: cpus().length, node: process.version, engine };
+  const document = {
     at: new Date().toISOString(),
     program: buildFacts(),
     machine,
@@ -75,13 +55,51 @@ await runScript(async () => {
     figures: figures.map(({ values, ...rest }) => ({ ...rest, ...summary(values), values })),
   };
   mkdirSync(join(root, '.build'), { recursive: true });
-  writeFileSync(join(root, '.build', 'bench.json'), `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(join(root, '.build', 'bench.json'), `${JSON.stringify(document, null, 2)}\n`);
   const missed = figures.filter((figure) => figure.target?.met === false);
   console.log(table(figures));
   console.log(
-    `\n${machine.cpus} x ${machine.cpu}, Node ${machine.node}, engine ${machine.engine}; all figures in .build/bench.json`,
+    `\n${machine.cpus} x ${machine.cpu}, Node ${machine.node}, engine ${engine}; also in .build/bench.json`,
   );
   if (missed.length > 0)
     console.log(red(`targets missed: ${missed.map((figure) => figure.name).join('; ')}`));
-  return failed + missed.length === 0 ? 0 : 1;
+  return missed.length;
+}
+
+await runScript(async () => {
+  const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
+  const options = {
+    rounds: Number(flag('rounds', '20')),
+    idleSeconds: Number(flag('idle-seconds', '300')),
+    cycles: Number(flag('cycles', '500')),
+    sizes: flag('sizes', '1,10,50').split(',').map(Number),
+  };
+  await ensurePackages();
+  const all = Object.entries(await import('./bench/parts.mjs'));
+  const unknown = wanted.filter((name) => !all.some(([part]) => part === name));
+  if (unknown.length > 0) {
+    console.error(
+      `no part is named ${unknown.join(', ')}; there are: ${all.map(([name]) => name).join(', ')}`,
+    );
+    return 2;
+  }
+  const { Ground } = await import('./bench/ground.mjs');
+  const { bundle } = await import('./bundle.mjs');
+  const engine = await setUp({ tools: ['busybox'] });
+  await bundle();
+  const ground = await new Ground().open();
+  const leave = async () => {
+    killRunning();
+    await ground.close();
+    await engine.stop();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.once(signal, () => leave().then(() => process.exit(130)));
+  const order = ['heal', 'deploy', 'idle', 'growth'];
+  const parts = order.flatMap((name) => all.filter(([part]) => part === name));
+  const chosen = parts.filter(([name]) => wanted.length === 0 || wanted.includes(name));
+  const { figures, failed } = await measure(chosen, ground, options);
+  const { Version } = await ground.client.call('GET', '/version');
+  await leave();
+  return failed + (await report(figures, options, Version)) === 0 ? 0 : 1;
 });
