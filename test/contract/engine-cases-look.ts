@@ -126,7 +126,7 @@ export const LOOK_CASES: readonly EngineCase[] = [
       assert.equal(spec.network.mode, 'network');
       assert.ok(spec.network.mode === 'network' && spec.network.name === network);
       assert.deepEqual(Object.keys(networks), [network]);
-      assert.deepEqual(networks[network]?.aliases, ['alias-a']);
+      assert.deepEqual(networks[network]?.aliases, ['alias-a', 'host-a'], 'the host name is an alias too');
       assert.notEqual(networks[network]?.networkId, '');
       assert.match(networks[network]?.ip ?? '', /^\d+\./);
       const fixed = seen.ports.filter((port) => port.containerPort === 80);

@@ -125,10 +125,16 @@ export const REFUSAL_CASES: readonly EngineCase[] = [
     },
   },
   {
-    title: 'connecting to a network that is missing is NETWORK_NOT_FOUND',
+    title:
+      'connecting to a network that is missing is NETWORK_NOT_FOUND, for a container that does not run only at its start',
     run: async (bench) => {
-      const id = await bench.create(bench.name('alone'));
-      await refused(bench.connect(id, bench.name('nowhere')), 'NETWORK_NOT_FOUND');
+      const nowhere = bench.name('nowhere');
+      const running = await bench.create(bench.name('alone'));
+      await bench.start(running);
+      await refused(bench.connect(running, nowhere), 'NETWORK_NOT_FOUND');
+      const idle = await bench.create(bench.name('idle'));
+      await bench.connect(idle, nowhere);
+      await refused(bench.start(idle), 'NETWORK_NOT_FOUND');
     },
   },
   {

@@ -140,7 +140,12 @@ export class EngineWorld {
     for (const [name, endpoint] of box.networks) {
       const network = this.networks.get(name);
       const ip = name === 'host' || name === 'none' ? '' : `172.18.0.${(box.run % 250) + 2}`;
-      box.networks.set(name, { ...endpoint, ip, networkId: network?.id ?? '' });
+      const { hostname } = box.spec;
+      const aliases = [...endpoint.aliases];
+      // Docker makes the host name an alias of its own accord.
+      if (hostname !== undefined && network?.driver === 'bridge' && name !== 'bridge')
+        if (!aliases.includes(hostname)) aliases.push(hostname);
+      box.networks.set(name, { aliases, ip, networkId: network?.id ?? '' });
     }
     box.run += 1;
     this.#emit(box, 'start');
@@ -252,16 +257,17 @@ export class EngineWorld {
   }
 
   connect(box: Box, network: string, aliases: readonly string[]): void {
+    if (box.networks.has(network)) return;
+    if (box.state !== 'running') {
+      // Docker only writes it down, and looks for the network at start.
+      box.networks.set(network, { aliases: [...aliases], ip: '', networkId: '' });
+      return;
+    }
     const found = this.networks.get(network);
     if (found === undefined) throw engineError('NETWORK_NOT_FOUND', network, `network ${network} not found`);
-    if (box.networks.has(network)) return;
-    const running = box.state === 'running';
-    box.networks.set(network, {
-      aliases: [...aliases],
-      ip: running ? '172.18.0.250' : '',
-      networkId: running ? found.id : '',
-    });
-    this.onEvent({ type: 'network', action: 'connect', id: found.id, name: network });
+    const networkId = found.id;
+    box.networks.set(network, { aliases: [...aliases], ip: '172.18.0.250', networkId });
+    this.onEvent({ type: 'network', action: 'connect', id: networkId, name: network });
   }
 
   disconnect(box: Box, network: string): void {
