@@ -19,10 +19,18 @@ export function fingerprint(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 16);
 }
 
-/** What of a service needs a new container when it changes: all but limits, restart policy and stop timeout. */
+/** Names the container to itself; a rename (one replica becoming two) is no reason for a new container. */
+export const CONTAINER_NAME_VARIABLE = 'COLONIES_CONTAINER_NAME';
+
+/**
+ * What of a service needs a new container when it changes: all but limits, restart policy, stop timeout, network aliases
+ * and the container's own name.
+ */
 export function specHash(spec: ContainerSpec): string {
-  const { restart: _restart, limits: _limits, stopTimeoutS: _stopTimeoutS, ...rest } = spec;
-  return fingerprint(rest);
+  const { restart: _restart, limits: _limits, stopTimeoutS: _stopTimeoutS, env, network, ...rest } = spec;
+  const { [CONTAINER_NAME_VARIABLE]: _name, ...variables } = env;
+  const place = network.mode === 'network' ? { mode: network.mode, name: network.name } : network;
+  return fingerprint({ ...rest, env: variables, network: place });
 }
 
 /** What of a service can be changed in place. */

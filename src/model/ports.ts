@@ -68,6 +68,8 @@ export interface DirectoryListing {
   broken: readonly { file: string; problem: Problem; line?: number }[];
   /** The operator confirmed that an empty directory is meant: a file named `.remove-all` is in it. */
   confirmedEmpty: boolean;
+  /** Blueprint definitions lying beside, which are no blueprints and not in `documents`. */
+  definitions?: number;
 }
 
 /** A local directory of blueprints. */

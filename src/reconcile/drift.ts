@@ -1,7 +1,7 @@
 import type { ContainerSpec, LimitSpec, MountSpec, PortSpec } from '../model/container.ts';
 import { LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
-import { canonicalJson } from '../model/hash.ts';
+import { CONTAINER_NAME_VARIABLE, canonicalJson } from '../model/hash.ts';
 import type { ContainerDetail, ObservedContainer, ObservedImage } from '../model/observed.ts';
 
 /** Differences between a service and its container, sorted by what mends them. */
@@ -47,7 +47,7 @@ export function driftOf(service: Service, container: ObservedContainer, context:
   const restart = service.container.restart;
   if (canonicalJson(restart) !== canonicalJson(detail.spec.restart))
     update.push(`restart policy is ${restartText(detail.spec.restart)} instead of ${restartText(restart)}`);
-  return { replace, update, ...networkDrift(service.container, detail, context) };
+  return { replace, update, ...networkDrift(service, detail, context) };
 }
 
 function immutableDrift(
@@ -111,12 +111,14 @@ function mapDrift(
 ): string[] {
   const found: string[] = [];
   for (const [key, value] of Object.entries(wanted)) {
+    if (key === CONTAINER_NAME_VARIABLE) continue;
     if (!Object.hasOwn(actual, key)) found.push(`${what} ${key} is missing`);
     else if (actual[key] !== value) found.push(`${what} ${key} differs`);
   }
   if (!more)
     for (const key of Object.keys(actual))
-      if (!Object.hasOwn(wanted, key)) found.push(`${what} ${key} is not in the blueprint`);
+      if (!Object.hasOwn(wanted, key) && key !== CONTAINER_NAME_VARIABLE)
+        found.push(`${what} ${key} is not in the blueprint`);
   return found;
 }
 
@@ -163,11 +165,11 @@ function limitDrift(wanted: LimitSpec, actual: LimitSpec): { replace: string[]; 
 }
 
 function networkDrift(
-  wanted: ContainerSpec,
+  service: Service,
   detail: ContainerDetail,
   context: DriftContext,
 ): Pick<Drift, 'connect' | 'disconnect'> {
-  const { network } = wanted;
+  const { network } = service.container;
   if (network.mode !== 'network') return { disconnect: [] };
   const attached = detail.networks[network.name];
   const disconnect = Object.keys(detail.networks).filter((name) => name !== network.name);
@@ -178,7 +180,9 @@ function networkDrift(
       disconnect,
     };
   }
-  const missing = network.aliases.filter((alias) => !attached.aliases.includes(alias));
+  // The engine resolves a container's own name without an alias, also after a rename.
+  const needed = network.aliases.filter((alias) => alias !== service.containerName);
+  const missing = needed.filter((alias) => !attached.aliases.includes(alias));
   if (missing.length > 0) {
     const cause = `alias ${missing.join(', ')} is missing on network ${network.name}`;
     return {

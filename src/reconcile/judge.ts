@@ -19,17 +19,23 @@ export function judge(planning: Planning, service: Service, container: ObservedC
   const version = versionDrift(planning, service, container);
   if (version !== undefined) return { container, outdated: version, drift: undefined };
   const { network } = service.container;
-  const made = observed.made.has(container.id);
-  const adopted = observed.adopted.get(container.id) === service.specHash || isPeers(container);
-  const drift = driftOf(service, container, {
+  const context = {
     image: observed.images.get(service.container.image),
     networkId:
       network.mode === 'network'
         ? observed.networks.find((candidate) => candidate.name === network.name)?.id
         : undefined,
-    immutable: !made && !adopted,
+    immutable: observed.adopted.get(container.id) !== service.specHash && !isPeers(container),
     lenient: observed.engine.name === 'podman',
-  });
+  };
+  let drift = driftOf(service, container, context);
+  if (context.immutable && observed.made.has(container.id)) {
+    const changeable = driftOf(service, container, { ...context, immutable: false });
+    // Made by us just so, and nobody can change it: the engine reports it in words of its own. Remember that.
+    if (drift.replace.length > changeable.replace.length)
+      planning.adopt({ id: container.id, name: container.name, specHash: service.specHash });
+    drift = changeable;
+  }
   const outdated = drift.replace.length > 0 ? listOf(drift.replace) : undefined;
   return { container, outdated, drift };
 }

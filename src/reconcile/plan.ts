@@ -1,7 +1,7 @@
 import type { Action, Hold, Plan } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
-import type { ObservedState } from '../model/observed.ts';
+import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import { containersOf } from './ownership.ts';
 import { planService } from './plan-service.ts';
 import { heldBack, retire } from './plan-steps.ts';
@@ -31,7 +31,8 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
   const finished: string[] = [];
   for (const blueprint of [...desired.blueprints].sort(byName)) {
     const containers = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);
-    for (const container of containers.surplus) retire(planning, container, surplusCause(blueprint));
+    for (const container of [...containers.surplus].sort(byId))
+      retire(planning, container, surplusCause(blueprint));
     for (const service of blueprint.services)
       planService(planning, blueprint, service, containers.byKey.get(service.key) ?? []);
     if (blueprint.deleting && containers.surplus.length === 0 && reclaim(planning, blueprint))
@@ -42,6 +43,10 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
 
 function byName(a: DesiredBlueprint, b: DesiredBlueprint): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+function byId(a: ObservedContainer, b: ObservedContainer): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
 function surplusCause(blueprint: DesiredBlueprint): string {
