@@ -78,7 +78,7 @@ export function exampleFile(): string {
 }
 
 function exampleValue(row: Option<unknown>): string[] {
-  if (row.flag === 'bind-prefix-map') return [`#${row.key}:`, '#  /home/author/cloud: /srv/cloud'];
+  if (row.flag === 'bind-prefix-map') return [`#${row.key}:`, '#  /opt/author/cloud: /srv/cloud'];
   if (row.list) return [`#${row.key}:`, '#  - builtin:arrowhead'];
   const usual = row.defaultText.replace(/ if it exists$/, '');
   const plain = /^[\w./:-]+$/.test(usual);

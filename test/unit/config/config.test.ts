@@ -14,7 +14,7 @@ function load(input: Partial<ConfigInput> & { files?: Record<string, string> } =
   return loadConfig({
     flags: {},
     env: {},
-    cwd: '/home/op',
+    cwd: '/opt/op',
     around: { hostname: 'gw-7', exists: (path) => path in files },
     readText: (path) => {
       const text = files[path];
@@ -108,19 +108,19 @@ test('every problem is reported at once, with value and what would be right', as
 });
 
 test('lists come from repeated flags, commas, file lists and, for prefixes, file objects', async () => {
-  const flags = { overlays: ['builtin:arrowhead', 'a.yaml,/b.json'], 'bind-prefix-map': ['/home/a=/srv/a'] };
+  const flags = { overlays: ['builtin:arrowhead', 'a.yaml,/b.json'], 'bind-prefix-map': ['/opt/a=/srv/a'] };
   const fromFlags = (await configOf({ flags })).config;
-  assert.deepEqual(fromFlags.overlays, ['builtin:arrowhead', '/home/op/a.yaml', '/b.json']);
-  assert.deepEqual(fromFlags.bindPrefixMap, [{ from: '/home/a', to: '/srv/a' }]);
-  const files = { [FILE]: 'overlays: [rel.yaml]\nbindPrefixMap:\n  /home/b: /srv/b\n' };
+  assert.deepEqual(fromFlags.overlays, ['builtin:arrowhead', '/opt/op/a.yaml', '/b.json']);
+  assert.deepEqual(fromFlags.bindPrefixMap, [{ from: '/opt/a', to: '/srv/a' }]);
+  const files = { [FILE]: 'overlays: [rel.yaml]\nbindPrefixMap:\n  /opt/b: /srv/b\n' };
   const fromFile = (await configOf({ files })).config;
   assert.deepEqual(fromFile.overlays, ['/etc/colonies-edge/rel.yaml']);
-  assert.deepEqual(fromFile.bindPrefixMap, [{ from: '/home/b', to: '/srv/b' }]);
+  assert.deepEqual(fromFile.bindPrefixMap, [{ from: '/opt/b', to: '/srv/b' }]);
 });
 
 test('a file that was asked for and is not there is a problem; without a default file there is none', async () => {
   assert.deepEqual(await problemsOf({ flags: { config: ['edge.json'] } }), [
-    '/home/op/edge.json does not exist',
+    '/opt/op/edge.json does not exist',
   ]);
   assert.deepEqual(await problemsOf({}), []);
 });

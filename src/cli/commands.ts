@@ -1,0 +1,195 @@
+import type { ValueOrigin } from '../config/load.ts';
+import type { Config, OptionName } from '../config/table.ts';
+import type { Io } from './io.ts';
+
+/** What a command is called with. */
+export interface Call {
+  io: Io;
+  /** Arguments after the command's name. */
+  args: readonly string[];
+  /** true: the flag was given. */
+  has(flag: string): boolean;
+  /** Value of the command's own flag; undefined when not given. */
+  value(flag: string): string | undefined;
+  json: boolean;
+  /** Settings from flags, environment and file; throws `CONFIG_INVALID` with all problems. */
+  config(): Promise<Config>;
+  /** The same, with where each came from. */
+  settings(): Promise<{ config: Config; origins: Readonly<Record<OptionName, ValueOrigin>> }>;
+}
+
+/** A command's own flag. */
+export interface Flag {
+  name: string;
+  short?: string;
+  /** Present: it takes a value, shown so in help. */
+  placeholder?: string;
+  help: string;
+}
+
+/** One row of the command table. */
+export interface Command {
+  name: string;
+  summary: string;
+  /** Arguments as help shows them; empty: none are taken. */
+  args: string;
+  /** Largest number of arguments. */
+  maxArgs: number;
+  minArgs?: number;
+  flags: readonly Flag[];
+  /** Options of the configuration that help lists; all are accepted everywhere. */
+  options: readonly string[] | 'all';
+  examples: readonly (readonly [command: string, what: string])[];
+  notes?: string;
+  /** Loads the command's own file, and runs it; gives the exit code. */
+  run(call: Call): Promise<number>;
+}
+
+const RESOLVING = ['policy', 'overlays', 'bind-prefix-map', 'slots', 'node', 'location', 'colony', 'network'];
+
+/** All commands in the order in which help lists them. Each is loaded only when it runs. */
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'run',
+    summary: 'Keep the containers of the blueprints running, until told to stop.',
+    args: '',
+    maxArgs: 0,
+    flags: [],
+    options: 'all',
+    examples: [
+      ['colonies-edge run --blueprints ./blueprints', 'blueprints from a directory'],
+      ['colonies-edge run --overlays builtin:arrowhead --log-level debug', 'order and probes for Arrowhead'],
+    ],
+    notes: 'SIGTERM and SIGINT stop the agent, not the containers; a second one ends it at once.',
+    run: async (call) => (await import('./run.ts')).run(call),
+  },
+  {
+    name: 'plan',
+    summary: 'Show what would be done now and why; change nothing.',
+    args: '',
+    maxArgs: 0,
+    flags: [{ name: 'offline', help: 'Compute it here, also when an agent is running.' }],
+    options: ['blueprints', ...RESOLVING, 'docker-host', 'state-dir', 'socket', 'config'],
+    examples: [
+      ['colonies-edge plan', 'ask the running agent'],
+      ['colonies-edge plan --offline --blueprints ./new', 'try other blueprints'],
+    ],
+    notes: 'Exit code 3 when there is something to do or to wait for.',
+    run: async (call) => (await import('./plan.ts')).plan(call),
+  },
+  {
+    name: 'status',
+    summary: 'Show each blueprint: phase, ready containers, what it waits for.',
+    args: '[NAME]',
+    maxArgs: 1,
+    flags: [{ name: 'watch', short: 'w', help: 'Keep it on the screen until interrupted.' }],
+    options: ['socket', 'config'],
+    examples: [
+      ['colonies-edge status', 'one row for each blueprint'],
+      ['colonies-edge status c1-database', 'everything about one'],
+      ['colonies-edge status --json | jq .converged', 'for programs'],
+    ],
+    notes: 'Exit code 3 when something is not as wanted, 1 when no agent answers.',
+    run: async (call) => (await import('./status.ts')).status(call),
+  },
+  {
+    name: 'validate',
+    summary: 'Check blueprint files without an engine or an agent.',
+    args: 'PATH...',
+    maxArgs: Number.POSITIVE_INFINITY,
+    minArgs: 1,
+    flags: [],
+    options: [...RESOLVING, 'config'],
+    examples: [
+      ['colonies-edge validate blueprints/', 'a directory tree'],
+      ['colonies-edge validate a.json b.yaml --policy policy.yaml', 'files, under a policy'],
+    ],
+    notes: 'Exit code 1 when a file has a problem; warnings alone give 0.',
+    run: async (call) => (await import('./validate.ts')).validate(call),
+  },
+  {
+    name: 'events',
+    summary: 'Show what the running agent did, newest last.',
+    args: '',
+    maxArgs: 0,
+    flags: [
+      { name: 'follow', short: 'f', help: 'Go on with each new event until interrupted.' },
+      { name: 'number', short: 'n', placeholder: 'N', help: 'Only the last N events first.' },
+    ],
+    options: ['socket', 'config'],
+    examples: [
+      ['colonies-edge events -n 20', 'the last twenty'],
+      ['colonies-edge events -f --json', 'each new one as a line of JSON'],
+    ],
+    run: async (call) => (await import('./events.ts')).events(call),
+  },
+  {
+    name: 'logs',
+    summary: 'Show the output of the containers of a blueprint.',
+    args: 'NAME',
+    maxArgs: 1,
+    minArgs: 1,
+    flags: [
+      { name: 'follow', short: 'f', help: 'Go on with new lines until interrupted.' },
+      { name: 'tail', placeholder: 'N', help: 'Only the last N lines of each container first. [100]' },
+      {
+        name: 'since',
+        placeholder: 'TIME',
+        help: 'Only lines since a time (2026-01-02T03:04:05Z) or for a duration (10m).',
+      },
+    ],
+    options: ['docker-host', 'config'],
+    examples: [
+      ['colonies-edge logs c1-database -f', 'follow a blueprint'],
+      ['colonies-edge logs c1-database --since 10m --tail 1000', 'the last ten minutes'],
+    ],
+    notes: 'NAME is a blueprint or a container. The engine is asked, no agent is needed.',
+    run: async (call) => (await import('./logs.ts')).logs(call),
+  },
+  {
+    name: 'doctor',
+    summary: 'Check this machine, and say what to do about each failing line.',
+    args: '',
+    maxArgs: 0,
+    flags: [],
+    options: 'all',
+    examples: [['colonies-edge doctor', 'check with the settings that `run` would use']],
+    notes: 'Exit code 1 when a check fails; warnings alone give 0.',
+    run: async (call) => (await import('./doctor.ts')).doctor(call),
+  },
+  {
+    name: 'config',
+    summary: 'Show every setting and where it comes from.',
+    args: '',
+    maxArgs: 0,
+    flags: [
+      { name: 'example', help: 'Print a commented configuration file instead.' },
+      { name: 'markdown', help: 'Print the table of options for the README instead.' },
+    ],
+    options: 'all',
+    examples: [
+      ['colonies-edge config --example > /etc/colonies-edge/config.yaml', 'start a configuration file'],
+    ],
+    run: async (call) => (await import('./config.ts')).config(call),
+  },
+  {
+    name: 'version',
+    summary: 'Show the version and what it was built from.',
+    args: '',
+    maxArgs: 0,
+    flags: [],
+    options: [],
+    examples: [['colonies-edge version --json', 'for programs']],
+    run: async (call) => (await import('./version.ts')).version(call),
+  },
+  {
+    name: 'help',
+    summary: 'Show this, or the help of a command.',
+    args: '[COMMAND]',
+    maxArgs: 1,
+    flags: [],
+    options: [],
+    examples: [['colonies-edge help run', 'the same as colonies-edge run --help']],
+    run: async (call) => (await import('./help.ts')).help(call),
+  },
+];

@@ -1,0 +1,205 @@
+import { formatDuration } from '../base/duration.ts';
+import { displayWidth, fit, pad, printable, wrap } from '../base/text.ts';
+import { problemText } from '../model/problem.ts';
+import type { AgentStatus, BlueprintReport, Phase, Reachability, Waiting } from '../model/status.ts';
+import type { Painter } from './io.ts';
+
+/** What rendering depends on besides the status. */
+export interface Look {
+  columns: number;
+  /** Wall time, epoch milliseconds: ages are counted from it. */
+  nowMs: number;
+  paint: Painter;
+}
+
+const PHASE_STYLE: Readonly<Record<Phase, Parameters<Painter>[0]>> = {
+  Running: 'green',
+  Pending: 'yellow',
+  Reconciling: 'yellow',
+  Deleting: 'yellow',
+  Degraded: 'red',
+  Failed: 'red',
+};
+
+/** The whole status as lines of at most `columns`: what is wrong around it first, then a row for each blueprint. */
+export function renderStatus(status: AgentStatus, look: Look): string {
+  const lines = [
+    headLine(status, look),
+    ...troubleLines(status, look),
+    '',
+    ...tableLines(status, look),
+    ...pullLines(status, look),
+    ...refusalLines(status, look),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function headLine(status: AgentStatus, look: Look): string {
+  const { agent, engine } = status;
+  const engineText = engine.version === '' ? '' : `${engine.name} ${engine.version}`;
+  const parts = [
+    `${agent.node} (${agent.location})`,
+    `colonies-edge ${agent.version}`,
+    engineText,
+    `up ${ageOf(agent.startedAt, look)}`,
+  ];
+  const verdict = status.converged ? 'converged' : 'not converged';
+  const text = printable(parts.filter((part) => part !== '').join('  '));
+  const room = look.columns - verdict.length - 2;
+  return `${look.paint('bold', fit(text, room))}  ${look.paint(status.converged ? 'green' : 'yellow', verdict)}`;
+}
+
+/** What is wrong with engine, source and checkpoint, and the agent's own warnings; nothing when all is well. */
+function troubleLines(status: AgentStatus, look: Look): string[] {
+  const lines: string[] = [];
+  const say = (style: 'red' | 'yellow', text: string) =>
+    lines.push(...indented(printable(text), look, '  ', '').map((line) => look.paint(style, line)));
+  const { engine, source, checkpoint } = status;
+  if (engine.state !== 'ok')
+    say('red', `engine ${reachText(engine, look)} at ${engine.endpoint}${lastText(engine)}`);
+  if (source.state !== 'ok' && source.path !== '')
+    say(
+      'yellow',
+      `blueprints ${reachText(source, look)} at ${source.path}${lastText(source)}: the last good ones stay in force`,
+    );
+  if (source.suspect !== undefined) say('yellow', `blueprints: ${source.suspect}`);
+  if (checkpoint.state === 'failed')
+    say('red', `checkpoint cannot be saved: ${checkpoint.note ?? 'the reason is in the log'}`);
+  else if (checkpoint.note !== undefined) say('yellow', `checkpoint: ${checkpoint.note}`);
+  for (const warning of status.warnings) say('yellow', warning);
+  if (status.strays.length > 0)
+    say('yellow', `labelled as ours but of no known blueprint, left alone: ${status.strays.join(', ')}`);
+  return lines;
+}
+
+function reachText(reach: Reachability, look: Look): string {
+  return `${reach.state === 'away' ? 'away' : 'not seen yet'} for ${ageOf(reach.since, look)}`;
+}
+
+function lastText(reach: Reachability): string {
+  return reach.lastError === undefined ? '' : ` (${reach.lastError})`;
+}
+
+function tableLines(status: AgentStatus, look: Look): string[] {
+  if (status.blueprints.length === 0)
+    return [fit(printable(`no blueprints (looked in ${status.source.path})`), look.columns)];
+  const rows = status.blueprints.map((report) => ({
+    report,
+    cells: [
+      printable(report.name),
+      report.phase,
+      String(report.generation),
+      `${report.ready}/${report.desired}`,
+      ageOf(report.since, look),
+    ],
+  }));
+  const heads = ['NAME', 'PHASE', 'GEN', 'READY', 'SINCE'];
+  const widths = heads.map((head, column) =>
+    Math.max(displayWidth(head), ...rows.map(({ cells }) => displayWidth(cells[column] ?? ''))),
+  );
+  // The last column gets what is left, but never less than it needs to say something.
+  const others = widths.slice(1).reduce((sum, width) => sum + width + 2, 0);
+  const nameWidth = Math.max(8, Math.min(widths[0] ?? 0, look.columns - others - 2 - 22));
+  widths[0] = nameWidth;
+  const waitWidth = Math.max(0, look.columns - nameWidth - others - 2);
+  const line = (cells: readonly string[], waits: string) =>
+    [...cells.map((cell, column) => alignCell(cell, widths[column] ?? 0, column)), fit(waits, waitWidth)]
+      .join('  ')
+      .trimEnd();
+  const lines = [look.paint('dim', line(heads, 'WAITS FOR'))];
+  for (const { report, cells } of rows) {
+    const text = line(cells, waitCell(report, look));
+    lines.push(paintPhase(fit(text, look.columns), report.phase, look), ...problemLines(report, look));
+  }
+  return lines;
+}
+
+/** Numbers to the right, words to the left. */
+function alignCell(cell: string, width: number, column: number): string {
+  return pad(fit(cell, width), width, column === 2 || column === 3 ? 'right' : 'left');
+}
+
+function paintPhase(line: string, phase: Phase, look: Look): string {
+  // The name comes first and may hold the same word.
+  const at = line.indexOf(`  ${phase}`) + 2;
+  return at < 2
+    ? line
+    : line.slice(0, at) + look.paint(PHASE_STYLE[phase], phase) + line.slice(at + phase.length);
+}
+
+/** The last column: the nearest reason, and until when. */
+function waitCell(report: BlueprintReport, look: Look): string {
+  const [first, ...more] = report.waiting;
+  if (first === undefined) return printable(report.doing[0] ?? '');
+  const others = more.length === 0 ? '' : ` (+${more.length})`;
+  return printable(`${first.reason}${others}${untilText(first, look, ', ')}`);
+}
+
+function untilText(waiting: Waiting, look: Look, lead: string): string {
+  if (waiting.nextTryAt === undefined) return '';
+  const leftMs = Date.parse(waiting.nextTryAt) - look.nowMs;
+  return `${lead}next try ${leftMs > 0 ? `in ${formatDuration(leftMs)}` : 'now'}`;
+}
+
+function problemLines(report: BlueprintReport, look: Look): string[] {
+  const lines: string[] = [];
+  const say = (text: string) => lines.push(...indented(printable(text), look, '    ', '  '));
+  for (const waiting of report.waiting) {
+    const attempts = waiting.attempts === undefined ? '' : ` (attempt ${waiting.attempts})`;
+    say(`${waiting.name}: ${waiting.message}${attempts}`);
+  }
+  if (report.lastError !== undefined && !report.waiting.some((each) => each.message === report.lastError))
+    say(`last error: ${report.lastError}`);
+  for (const problem of report.refused ?? []) say(`newer version refused: ${problemText(problem)}`);
+  for (const doing of report.doing.slice(report.waiting.length === 0 ? 1 : 0)) say(`now: ${doing}`);
+  const { length } = report.warnings;
+  if (length > 0)
+    say(`${length} ${length === 1 ? 'warning' : 'warnings'}: colonies-edge status ${report.name}`);
+  return lines.map((line) => look.paint('dim', line));
+}
+
+function pullLines(status: AgentStatus, look: Look): string[] {
+  if (status.pulls.length === 0) return [];
+  const lines = status.pulls.map((pull) => {
+    const tail =
+      pull.state === 'queued'
+        ? 'waits for a lane'
+        : `${progressText(pull.currentBytes, pull.totalBytes)} for ${ageOf(pull.since, look)}`;
+    return `  ${fit(printable(pull.image), look.columns - tail.length - 4)}  ${tail}`;
+  });
+  return ['', 'Pulling:', ...lines];
+}
+
+/** `12.3 of 40.1 MB (31%)` */
+export function progressText(currentBytes: number, totalBytes: number): string {
+  const mega = (bytes: number) => (bytes / 1e6).toFixed(1);
+  if (totalBytes <= 0) return `${mega(currentBytes)} MB`;
+  const percent = Math.min(100, Math.floor((100 * currentBytes) / totalBytes));
+  return `${mega(currentBytes)} of ${mega(totalBytes)} MB (${percent}%)`;
+}
+
+function refusalLines(status: AgentStatus, look: Look): string[] {
+  if (status.refusals.length === 0) return [];
+  const lines = ['', look.paint('red', 'Refused:')];
+  for (const refusal of status.refusals) {
+    const part = refusal.document === undefined || refusal.document === 0 ? '' : ` #${refusal.document + 1}`;
+    const where = [refusal.name, refusal.file === undefined ? undefined : `${refusal.file}${part}`];
+    const head = where.filter((text) => text !== undefined).join(' in ');
+    lines.push(...indented(printable(head === '' ? 'a document' : head), look, '    ', '  '));
+    for (const problem of refusal.problems)
+      lines.push(...indented(printable(problemText(problem)), look, '      ', '    '));
+  }
+  return lines;
+}
+
+/** Age of an RFC 3339 time, such as "3m12s"; "?" when it is none. */
+export function ageOf(time: string, look: Pick<Look, 'nowMs'>): string {
+  const ms = Date.parse(time);
+  return Number.isNaN(ms) ? '?' : formatDuration(look.nowMs - ms);
+}
+
+/** The text wrapped to the width, the first line after `first`, the others after `rest`. */
+export function indented(text: string, look: Pick<Look, 'columns'>, rest: string, first: string): string[] {
+  const lines = wrap(text, Math.max(20, look.columns - rest.length));
+  return lines.map((line, index) => `${index === 0 ? first : rest}${line}`);
+}

@@ -1,0 +1,79 @@
+import type { Logger } from '../base/log.ts';
+import type { Config } from '../config/table.ts';
+import { openDirectory } from '../directory/directory.ts';
+import { createDockerEngine } from '../docker/engine.ts';
+import type { AgentParts, AgentSettings } from '../reconcile/agent.ts';
+import { openStore } from '../store/store.ts';
+import type { Io } from './io.ts';
+import { createLogDefault } from './log-default.ts';
+import { createResolver } from './resolver.ts';
+
+/** The rooms, constructed and connected; the agent only needs settings and a logger more. */
+export interface Rooms {
+  parts: Omit<AgentParts, 'settings' | 'log'>;
+  /** Calls back when blueprints should be resolved anew although no file changed. */
+  onStale(listener: () => void): void;
+  close(): Promise<void>;
+}
+
+/** Constructs the rooms. `read` takes no lock and writes nothing. Throws `STATE_LOCKED`, `STORE_*` and `BAD_ENDPOINT`. */
+export async function openRooms(
+  config: Config,
+  options: { io: Pick<Io, 'clock' | 'random' | 'env'>; log: Logger; access: 'own' | 'read' },
+): Promise<Rooms> {
+  const { io, log, access } = options;
+  const { clock, random } = io;
+  const store = await openStore({ dir: config.stateDir, clock, log, random, access });
+  try {
+    const docker = createDockerEngine({
+      endpoint: config.dockerHost,
+      clock,
+      random,
+      log,
+      deadlines: { pullStallMs: config.pullStallMs },
+    });
+    const logDefault = createLogDefault(docker);
+    const { blueprints } = config;
+    const resolver = createResolver({
+      config,
+      env: io.env,
+      log,
+      storedSlots: () => store.loadSlots(),
+      defaultLog: () => logDefault.current(),
+    });
+    return {
+      parts: {
+        engine: logDefault.engine,
+        store,
+        source:
+          blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),
+        resolver,
+        clock,
+        random,
+      },
+      onStale: (listener) => logDefault.onChange(listener),
+      close: async () => {
+        await docker.close().catch(() => undefined);
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** The part of the settings that the agent itself needs. */
+export function settingsOf(config: Config, version: string): AgentSettings {
+  return {
+    version,
+    node: config.node,
+    location: config.location,
+    colony: config.colony,
+    stateDir: config.stateDir,
+    resyncMs: config.resyncMs,
+    pullLanes: config.pullLanes,
+    actionLanes: config.actionLanes,
+    defaultNetwork: config.network,
+  };
+}

@@ -1,0 +1,72 @@
+import { fstatSync } from 'node:fs';
+import { systemClock } from './base/clock.ts';
+import { errorCode } from './base/errors.ts';
+import { isJournal } from './base/log-writer.ts';
+import { systemRandom } from './base/random.ts';
+import { dispatch } from './cli/dispatch.ts';
+import type { Output } from './cli/io.ts';
+
+const stop = new AbortController();
+
+function output(stream: NodeJS.WriteStream): Output {
+  stream.on('error', (error) => {
+    // A reader such as `head` has seen enough: that is no failure.
+    if (errorCode(error) === 'EPIPE') stop.abort();
+  });
+  return {
+    write: (text) => {
+      stream.write(text);
+    },
+    isTTY: stream.isTTY === true,
+    get columns() {
+      return stream.columns ?? 80;
+    },
+  };
+}
+
+/** The first signal asks everything to end; the second one does not wait for it. */
+function onSignal(signal: 'SIGINT' | 'SIGTERM', number: number): void {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(128 + number);
+    stop.abort();
+  });
+}
+
+/** A broken invariant ends the process: whoever started it starts it again, and nothing but the disk is remembered. */
+function onBroken(error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  try {
+    process.stderr.write(`colonies-edge: unexpected: ${text}\n`);
+  } finally {
+    process.exit(1);
+  }
+}
+
+function errIsJournal(): boolean {
+  try {
+    return isJournal(process.env.JOURNAL_STREAM, fstatSync(2));
+  } catch {
+    // Started with a closed standard error.
+    return false;
+  }
+}
+
+process.on('uncaughtException', onBroken);
+process.on('unhandledRejection', onBroken);
+onSignal('SIGINT', 2);
+onSignal('SIGTERM', 15);
+const code = dispatch(process.argv.slice(2), {
+  out: output(process.stdout),
+  err: output(process.stderr),
+  env: process.env,
+  cwd: process.cwd(),
+  clock: systemClock,
+  random: systemRandom,
+  signal: stop.signal,
+  errIsJournal: errIsJournal(),
+});
+code.then((exitCode) => {
+  // Not at once: what is still to be written to a pipe must get there. Not never: a connection may linger.
+  process.exitCode = exitCode;
+  setTimeout(() => process.exit(), 2000).unref();
+}, onBroken);
