@@ -282,19 +282,22 @@ function decodeAttached(item: unknown): ContainerDetail['networks'] {
   );
 }
 
-/** Absent members stand for the engine's defaults: 30 s, 30 s, 3, 0. */
+/** Absent members stand for the engine's defaults: 30 s, 30 s, 3, 0. A check that is switched off has only those. */
 function decodeHealthcheck(json: unknown): HealthcheckSpec | undefined {
   const test = textsAt(json, 'Test');
   if (test.length === 0) return undefined;
-  const ms = (key: string, otherwise: number) => (numberAt(json, key) || otherwise * NS_PER_MS) / NS_PER_MS;
+  const timing = test[0] === 'NONE' ? {} : json;
+  const ms = (key: string, otherwise: number) => (numberAt(timing, key) || otherwise * NS_PER_MS) / NS_PER_MS;
+  const startPeriodMs = ms('StartPeriod', 0);
   const startIntervalMs = ms('StartInterval', 0);
   return {
     test,
     intervalMs: ms('Interval', 30_000),
     timeoutMs: ms('Timeout', 30_000),
-    retries: numberAt(json, 'Retries') || 3,
-    startPeriodMs: ms('StartPeriod', 0),
-    ...(startIntervalMs === 0 ? {} : { startIntervalMs }),
+    retries: numberAt(timing, 'Retries') || 3,
+    // See the encoder: one millisecond and five seconds stand for nothing asked for.
+    startPeriodMs: startPeriodMs <= 1 ? 0 : startPeriodMs,
+    ...(startIntervalMs === 0 || startIntervalMs === 5_000 ? {} : { startIntervalMs }),
   };
 }
 

@@ -153,18 +153,21 @@ function tmpfsOptions(mount: Extract<MountSpec, { type: 'tmpfs' }>): string {
   return options.join(',');
 }
 
+/** The shortest time the engine takes. Zero would mean "as the image says", so an explicit none is sent as this. */
+const SHORTEST_MS = 1;
+/** The engine's own interval during the start period. */
+const DEFAULT_START_INTERVAL_MS = 5_000;
+
 function encodeHealthcheck(check: HealthcheckSpec, api: string): Body {
   if (check.test[0] === 'NONE') return { Test: ['NONE'] };
+  const startIntervalMs = check.startIntervalMs ?? DEFAULT_START_INTERVAL_MS;
   return compact({
     Test: check.test,
     Interval: Math.round(check.intervalMs * NS_PER_MS),
     Timeout: Math.round(check.timeoutMs * NS_PER_MS),
     Retries: check.retries,
-    StartPeriod: Math.round(check.startPeriodMs * NS_PER_MS),
-    StartInterval:
-      check.startIntervalMs !== undefined && compareApi(api, '1.44') >= 0
-        ? Math.round(check.startIntervalMs * NS_PER_MS)
-        : undefined,
+    StartPeriod: Math.round(Math.max(check.startPeriodMs, SHORTEST_MS) * NS_PER_MS),
+    StartInterval: compareApi(api, '1.44') >= 0 ? Math.round(startIntervalMs * NS_PER_MS) : undefined,
   });
 }
 
