@@ -36,10 +36,11 @@ export function renderStatus(status: AgentStatus, look: Look): string {
 
 function headLine(status: AgentStatus, look: Look): string {
   const { agent, engine } = status;
-  const engineText = engine.version === '' ? '' : `${engine.name} ${engine.version}`;
+  // Without a distribution's own suffix: 20.10.24+dfsg1.
+  const engineText = engine.version === '' ? '' : `${engine.name} ${engine.version.split('+')[0]}`;
   const parts = [
     `${agent.node} (${agent.location})`,
-    `colonies-edge ${agent.version}`,
+    `agent ${agent.version}`,
     engineText,
     `up ${ageOf(agent.startedAt, look)}`,
   ];
@@ -109,7 +110,10 @@ function tableLines(status: AgentStatus, look: Look): string[] {
   const lines = [look.paint('dim', line(heads, 'WAITS FOR'))];
   for (const { report, cells } of rows) {
     const text = line(cells, waitCell(report, look));
-    lines.push(paintPhase(fit(text, look.columns), report.phase, look), ...problemLines(report, look));
+    lines.push(
+      paintPhase(fit(text, look.columns), report.phase, look),
+      ...problemLines(report, status, look),
+    );
   }
   return lines;
 }
@@ -141,16 +145,21 @@ function untilText(waiting: Waiting, look: Look, lead: string): string {
   return `${lead}next try ${leftMs > 0 ? `in ${formatDuration(leftMs)}` : 'now'}`;
 }
 
-function problemLines(report: BlueprintReport, look: Look): string[] {
+function problemLines(report: BlueprintReport, status: AgentStatus, look: Look): string[] {
   const lines: string[] = [];
   const say = (text: string) => lines.push(...indented(printable(text), look, '    ', '  '));
   for (const waiting of report.waiting) {
     const attempts = waiting.attempts === undefined ? '' : ` (attempt ${waiting.attempts})`;
     say(`${waiting.name}: ${waiting.message}${attempts}`);
   }
-  if (report.lastError !== undefined && !report.waiting.some((each) => each.message === report.lastError))
-    say(`last error: ${report.lastError}`);
-  for (const problem of report.refused ?? []) say(`newer version refused: ${problemText(problem)}`);
+  const file = status.refusals.find(({ name }) => name === report.name)?.file;
+  const version = report.desired > 0 ? 'newer version refused' : 'refused';
+  for (const problem of report.refused ?? [])
+    say(`${version}${file === undefined ? '' : ` (${file})`}: ${problemText(problem)}`);
+  const { lastError } = report;
+  const told = [...report.waiting.map(({ message }) => message), ...(report.refused ?? []).map(problemText)];
+  if (lastError !== undefined && !told.some((text) => lastError.endsWith(text)))
+    say(`last error: ${lastError}`);
   for (const doing of report.doing.slice(report.waiting.length === 0 ? 1 : 0)) say(`now: ${doing}`);
   const { length } = report.warnings;
   if (length > 0)
@@ -178,10 +187,13 @@ export function progressText(currentBytes: number, totalBytes: number): string {
   return `${mega(currentBytes)} of ${mega(totalBytes)} MB (${percent}%)`;
 }
 
+/** Documents that were refused and are not told of in a row of the table. */
 function refusalLines(status: AgentStatus, look: Look): string[] {
-  if (status.refusals.length === 0) return [];
+  const inRows = new Set(status.blueprints.filter(({ refused }) => refused?.length).map(({ name }) => name));
+  const refusals = status.refusals.filter(({ name }) => name === undefined || !inRows.has(name));
+  if (refusals.length === 0) return [];
   const lines = ['', look.paint('red', 'Refused:')];
-  for (const refusal of status.refusals) {
+  for (const refusal of refusals) {
     const part = refusal.document === undefined || refusal.document === 0 ? '' : ` #${refusal.document + 1}`;
     const where = [refusal.name, refusal.file === undefined ? undefined : `${refusal.file}${part}`];
     const head = where.filter((text) => text !== undefined).join(' in ');

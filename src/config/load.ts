@@ -138,10 +138,14 @@ function unknownKeys(file: Readonly<Record<string, unknown>>, path: string | und
 }
 
 function unknownEnv(env: ConfigInput['env']): string[] {
-  const known = optionRows().map(([, row]) => ownEnv(row.flag));
+  const prefix = ownEnv('');
+  const known = optionRows().map(([, row]) => ownEnv(row.flag).slice(prefix.length));
   return Object.keys(env)
-    .filter((name) => name.startsWith('COLONIES_EDGE_') && !known.includes(name))
-    .map((name) => `${name} is not a known environment variable${meant(closest(name, known))}`);
+    .filter((name) => name.startsWith(prefix) && !known.includes(name.slice(prefix.length)))
+    .map((name) => {
+      const near = closest(name.slice(prefix.length), known);
+      return `${name} is not a known environment variable${meant(near && prefix + near)}`;
+    });
 }
 
 function meant(suggestion: string | undefined): string {
