@@ -21,12 +21,14 @@ const PACKAGE = {
   strace: ['strace'],
   shellcheck: ['shellcheck'],
   dash: ['dash'],
+  // The architecture tests ask it which files belong to the project.
+  git: ['git'],
 };
 
 /** @typedef {keyof typeof PACKAGE} Tool */
 
 /** What `npm test` needs beside the engine. @type {readonly Tool[]} */
-export const TEST_TOOLS = ['busybox', 'podman', 'strace', 'shellcheck', 'dash'];
+export const TEST_TOOLS = ['busybox', 'podman', 'strace', 'shellcheck', 'dash', 'git'];
 
 /** Installs the locked npm packages when they are absent or of another lock file. */
 export async function ensurePackages() {
