@@ -48,6 +48,8 @@ export class FakeEngine implements Engine {
   /** Every call of the port, oldest first; bounded, see `callCount` and `mutationCount` for totals. */
   readonly calls: Call[] = [];
   callCount = 0;
+  /** Ids of everything a mutating call ever named. */
+  readonly touched = new Set<string>();
   mutationCount = 0;
   /** What registries have; a reference that is not here is not found. */
   readonly registry = new Map<string, Pullable>();
@@ -263,7 +265,10 @@ export class FakeEngine implements Engine {
       id,
       mutating: kind !== 'snapshot',
     };
-    if (call.mutating) this.mutationCount += 1;
+    if (call.mutating) {
+      this.mutationCount += 1;
+      this.touched.add(id);
+    }
     this.calls.push(call);
     if (this.calls.length > JOURNAL_LIMIT) this.calls.splice(0, JOURNAL_LIMIT / 2);
     try {

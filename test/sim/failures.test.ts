@@ -211,11 +211,13 @@ simulation('an invalid edit keeps the last valid version running and shows the r
   sim.expectMutations(mark, []);
   const [problem] = sim.report('web').refused ?? [];
   assert.match(problem?.path ?? '', /^spec\.instances\[0\]\.image$/);
+  assert.equal(sim.status().converged, false, 'a version that was asked for is not in force');
+  const healed = () => sim.goal.met();
   sim.byHand.remove('web-a');
-  await sim.settle();
+  await sim.until(healed, 'healed', 5_000);
   await sim.restartAgent();
   sim.byHand.remove('web-a');
-  await sim.settle();
+  await sim.until(healed, 'healed from the checkpoint', 5_000);
   sim.deploy(deployment('web', [{ name: 'web-a', environment: { V: '2' } }]));
   await sim.settle();
   assert.equal(sim.report('web').refused, undefined);

@@ -1,7 +1,8 @@
 import { blueprintOf } from '../../src/model/blueprint.ts';
 import { LABEL } from '../../src/model/container.ts';
 import type { Service } from '../../src/model/desired.ts';
-import { canonicalJson } from '../../src/model/hash.ts';
+import { CONTAINER_NAME_VARIABLE, canonicalJson } from '../../src/model/hash.ts';
+import type { FakeEngine } from '../fakes/engine.ts';
 import type { Box } from '../fakes/engine-types.ts';
 import type { EngineWorld } from '../fakes/engine-world.ts';
 import type { DeploymentDocument } from './blueprints.ts';
@@ -9,6 +10,7 @@ import { resolver, SIM_NODE } from './resolver.ts';
 
 /** What the node should come to, judged on the engine's own state and not on anything the agent says. */
 export class Goal {
+  readonly #engine: FakeEngine;
   readonly #world: EngineWorld;
   readonly #wanted = new Map<string, Service[]>();
   readonly #foreign = new Map<string, string>();
@@ -17,8 +19,9 @@ export class Goal {
   /** Services that are not expected to run, by container name: something outside keeps them from it. */
   readonly excused = new Set<string>();
 
-  constructor(world: EngineWorld) {
-    this.#world = world;
+  constructor(engine: FakeEngine) {
+    this.#engine = engine;
+    this.#world = engine.world;
   }
 
   want(document: DeploymentDocument): void {
@@ -71,8 +74,10 @@ export class Goal {
         found.push(`${box.name} should not exist`);
     for (const [id, text] of this.#foreign) {
       const box = this.#world.boxes.get(id);
-      if (box === undefined || foreignText(box) !== text)
-        found.push(`foreign container was touched: ${text} is now ${box ? foreignText(box) : 'gone'}`);
+      if (this.#engine.touched.has(id)) found.push(`foreign container was touched: ${text}`);
+      else if (box === undefined) found.push(`foreign container is gone: ${text}`);
+      else if (foreignText(box) !== text)
+        found.push(`foreign container was ${text} and is now ${foreignText(box)}`);
     }
     return found;
   }
@@ -84,7 +89,7 @@ export class Goal {
     check(box.state === 'running', `is ${box.state}`);
     if (!this.adopted.has(box.id)) {
       check(box.labels[LABEL.specHash] === service.specHash, 'has another spec hash');
-      check(canonicalJson(box.spec.env) === canonicalJson(wanted.env), 'has other variables');
+      check(variablesOf(box.spec.env) === variablesOf(wanted.env), 'has other variables');
     }
     check(canonicalJson(box.spec.restart) === canonicalJson(wanted.restart), 'has another restart policy');
     check(box.spec.limits.memoryBytes === wanted.limits.memoryBytes, 'has another memory limit');
@@ -103,5 +108,10 @@ export class Goal {
 }
 
 function foreignText(box: Box): string {
-  return `${box.name} ${box.id.slice(0, 8)} ${box.state} run ${box.run} ${canonicalJson(box.spec)} ${canonicalJson(box.labels)}`;
+  return `${box.name} ${box.id.slice(0, 8)} ${canonicalJson(box.spec)} ${canonicalJson(box.labels)}`;
+}
+
+/** All but the container's own name, which a rename leaves as it was. */
+function variablesOf(env: Readonly<Record<string, string>>): string {
+  return canonicalJson({ ...env, [CONTAINER_NAME_VARIABLE]: undefined });
 }

@@ -57,7 +57,7 @@ export class Harness {
       defaultNetwork: 'colonies_default',
       ...options.settings,
     };
-    this.goal = new Goal(this.engine.world);
+    this.goal = new Goal(this.engine);
     for (const reference of options.images ?? ['app:1', 'app:2', 'db:1'])
       this.engine.world.tags.set(normalReference(reference), image(`image-of-${reference}`));
   }
