@@ -1,11 +1,11 @@
 // Brings a fresh machine to where demo, tests and bench can run; does nothing where all is there already.
 // Node built-ins only: it runs before packages are installed. Usage: node build/setup.mjs [--test]
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { engineSocket } from './lib/engine.mjs';
 import { engineState, startEngine } from './lib/engine-setup.mjs';
-import { errorText, isMain, root } from './lib/project.mjs';
+import { errorText, isMain, root, until } from './lib/project.mjs';
 import { findCommand, run } from './lib/run.mjs';
 import { staticBusybox } from './tiny-image.mjs';
 
@@ -32,23 +32,64 @@ export const TEST_TOOLS = ['busybox', 'podman', 'strace', 'shellcheck', 'dash', 
 
 /** Installs the locked npm packages when they are absent or of another lock file. */
 export async function ensurePackages() {
-  const lock = join(root, 'package-lock.json');
-  const installed = join(root, 'node_modules', '.package-lock.json');
-  const stamp = join(root, 'node_modules', '.lock-sha256');
-  const wanted = createHash('sha256').update(readFileSync(lock, 'utf8')).digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  // Installed by hand: npm's own record, at least as new as the lock file.
-  const byHand =
-    !existsSync(stamp) && existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs;
-  if (!byHand) {
+  if (packagesFit()) return;
+  const release = await npmTurn();
+  try {
+    // Another of these scripts may have done it while this one waited.
+    if (packagesFit()) return;
     console.log('set-up: installing the locked npm packages');
-    const result = await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-      deadlineMs: 300_000,
-    });
-    if (result.code !== 0)
-      throw new SetupError('npm ci failed: the registry must be reachable once (see above)');
+    const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+    const result = await run('npm', args, { deadlineMs: 300_000 });
+    if (result.code !== 0 || !allThere())
+      throw new SetupError('npm ci failed: the package registry must be reachable once (see above)');
+    writeFileSync(stampFile, lockDigest());
+  } finally {
+    release();
   }
-  writeFileSync(stamp, wanted);
+}
+
+const stampFile = join(root, 'node_modules', '.lock-sha256');
+
+function lockDigest() {
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+    .digest('hex');
+}
+
+/** Whether what is installed is what the lock file says. */
+function packagesFit() {
+  if (!allThere()) return false;
+  if (existsSync(stampFile)) return readFileSync(stampFile, 'utf8') === lockDigest();
+  // Installed by hand: npm's own record, at least as new as the lock file.
+  const installed = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(installed)) return false;
+  return statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs;
+}
+
+/** Whether every package that the project names has a folder; an interrupted installation leaves holes. */
+function allThere() {
+  const about = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const names = Object.keys({ ...about.dependencies, ...about.devDependencies });
+  return names.every((name) => existsSync(join(root, 'node_modules', name, 'package.json')));
+}
+
+/** Two `npm ci` in one folder destroy each other's work: one at a time. Returns what ends the turn. */
+async function npmTurn() {
+  const lock = join(root, '.build', 'npm.lock');
+  mkdirSync(join(root, '.build'), { recursive: true });
+  const take = () => {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      return true;
+    } catch {
+      const holder = existsSync(lock) ? readFileSync(lock, 'utf8') : '';
+      // Its holder was killed.
+      if (holder !== '' && !existsSync(`/proc/${holder}`)) rmSync(lock, { force: true });
+      return false;
+    }
+  };
+  await until('another installation of the npm packages', take, { withinMs: 320_000, everyMs: 200 });
+  return () => rmSync(lock, { force: true });
 }
 
 /** Tools out of the list that are not there. @param {readonly Tool[]} tools @returns {Tool[]} */
