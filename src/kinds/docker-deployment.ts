@@ -40,7 +40,11 @@ export function resolveDockerDeployment(fields: Fields, scope: Scope): KindResul
       return { ...serviceOf(instance, scope, defaults, replica, name), path: instance.fields.at('name') };
     }),
   );
-  checkNames(services, scope);
+  // A missing name is noted already.
+  checkNames(
+    services.filter(({ instance }) => instance !== ''),
+    scope,
+  );
   checkHostPorts(instances, parts.replicas);
   return {
     services: services.map(({ path: _path, ...service }) => service),
@@ -50,7 +54,6 @@ export function resolveDockerDeployment(fields: Fields, scope: Scope): KindResul
 
 function readInstance(fields: Fields, scope: Scope, parts: SpecParts): Instance {
   const name = fields.requiredText('name', 'the name of the instance');
-  if (name?.includes('/')) fields.refuse('name', 'must not contain "/"');
   fields.oneOf('type', ['container']);
   const env = readEnvironment(fields, 'environment', scope, { ownerKey: 'warn', structured: false });
   const template = readTemplate(fields, scope, parts.network, {

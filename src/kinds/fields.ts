@@ -171,7 +171,7 @@ export class Fields {
     return this.refuse(key, 'must be an object');
   }
 
-  /** Members of a map with their paths; absent: empty. */
+  /** Members of a map with their paths, sorted by name so that the order of writing changes nothing; absent: empty. */
   entries(key: string, hint = 'an object'): readonly (Located & { key: string })[] {
     if (!this.has(key)) return [];
     const value = this.raw(key);
@@ -180,7 +180,9 @@ export class Fields {
       return [];
     }
     const path = this.at(key);
-    return Object.keys(value).map((name) => ({ key: name, value: value[name], path: joinPath(path, name) }));
+    return Object.keys(value)
+      .sort()
+      .map((name) => ({ key: name, value: value[name], path: joinPath(path, name) }));
   }
 
   /** Says that a field is understood and stored, but has no effect in this version. */

@@ -64,8 +64,7 @@ function readTarget(fields: Fields, key: string): string | undefined {
 
 function targetProblem(path: string): string | undefined {
   if (!path.startsWith('/')) return 'must be an absolute path in the container';
-  if (normalizePath(path) === '/') return 'must not be the root of the container';
-  return path.includes(':') ? 'must not contain ":"' : undefined;
+  return normalizePath(path) === '/' ? 'must not be the root of the container' : undefined;
 }
 
 function readNamed(fields: Fields, target: string | undefined, readOnly: boolean): MountSpec | undefined {
@@ -114,9 +113,6 @@ function bindMount(
   if (!from.startsWith('/')) return fields.refuse(key, 'must be an absolute path of the host');
   const { context } = scope;
   const source = mapBindPath(from, context.bindPrefixMap);
-  // A writable bind travels as "source:target", where a colon cannot be told from the separator.
-  if (!readOnly && source.includes(':'))
-    return fields.refuse(key, 'must not contain ":" unless it is readOnly');
   const refusal = hostPathRefusal(context.policy, context.protectedPaths, source);
   if (refusal !== undefined) {
     fields.problems.error(fields.at(key), refusal, { value: source }, 'PolicyRefused');

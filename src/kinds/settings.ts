@@ -133,9 +133,11 @@ function readCapabilities(fields: Fields, key: string): readonly string[] {
 
 /** `["name:address"]` or `{"name": "address"}`; the address `host-gateway` stands for the host. */
 function readExtraHosts(fields: Fields): readonly string[] {
-  const isMap = isObject(fields.raw('extraHosts'));
-  const items: readonly Located[] = isMap
-    ? fields.entries('extraHosts').map(({ key, value, path }) => ({ path, value: `${key}:${String(value)}` }))
+  const items: readonly Located[] = isObject(fields.raw('extraHosts'))
+    ? fields.entries('extraHosts').map(({ key, value, path }) => ({
+        path,
+        value: typeof value === 'string' ? `${key}:${value}` : value,
+      }))
     : fields.list('extraHosts', 'a list such as ["plc:192.168.1.20"]');
   return items.flatMap(({ value, path }) => {
     const match = typeof value === 'string' ? /^([\w.-]+):(.+)$/s.exec(value) : null;
