@@ -147,7 +147,25 @@ export function decodeImage(json: unknown): ObservedImage {
 export interface Surroundings {
   /** The machine's host name: what a container in host network mode has as its own. */
   hostname: string;
+  /** Podman fills in defaults of its own where nothing was asked for. */
+  podman: boolean;
 }
+
+/** Podman's limit for containers that were given none. */
+const PODMAN_PIDS_LIMIT = 2048;
+
+/** Podman keeps the stop signal as a number, also when none was asked for: SIGTERM is then no wish. */
+const SIGNALS: Readonly<Record<string, string>> = {
+  '1': 'SIGHUP',
+  '2': 'SIGINT',
+  '3': 'SIGQUIT',
+  '9': 'SIGKILL',
+  '10': 'SIGUSR1',
+  '12': 'SIGUSR2',
+  '15': '',
+  '28': 'SIGWINCH',
+  '37': 'SIGRTMIN+3',
+};
 
 /** Decodes `GET /containers/{id}/json` into our own words (Docker Engine API v1.52; podman 4.3). */
 export function decodeDetail(json: unknown, around: Surroundings): ContainerDetail {
@@ -193,15 +211,20 @@ function decodeSpec(item: unknown, around: Surroundings): ContainerSpec {
         : { driver: textAt(log, 'Type'), options: textMapAt(log, 'Config') },
     ),
     ...defined('stopTimeoutS', stopTimeout < 0 ? undefined : stopTimeout),
-    ...defined('stopSignal', nonEmpty(textAt(config, 'StopSignal'))),
+    ...defined('stopSignal', nonEmpty(stopSignalOf(config, around))),
     ...defined('devices', nonEmptyList(decodeDevices(host))),
     ...defined('capAdd', nonEmptyList(capabilities(host, 'CapAdd'))),
     ...defined('capDrop', nonEmptyList(capabilities(host, 'CapDrop'))),
     ...defined('extraHosts', nonEmptyList(textsAt(host, 'ExtraHosts'))),
     ...defined('readOnlyRootfs', booleanAt(host, 'ReadonlyRootfs') ? true : undefined),
     restart: decodeRestart(host),
-    limits: decodeLimits(host),
+    limits: decodeLimits(host, around),
   };
+}
+
+function stopSignalOf(config: unknown, around: Surroundings): string {
+  const signal = textAt(config, 'StopSignal');
+  return around.podman ? (SIGNALS[signal] ?? signal) : signal;
 }
 
 function decodeEnv(config: unknown): Record<string, string> {
@@ -262,9 +285,16 @@ function decodeNetwork(item: unknown): NetworkSpec {
   const mode = textAt(objectAt(item, 'HostConfig'), 'NetworkMode');
   if (mode === 'host' || mode === 'none') return { mode };
   if (mode.startsWith('container:')) return { mode: 'container', container: mode.slice('container:'.length) };
-  if (mode === '' || mode === 'default' || mode === 'bridge') return { mode: 'bridge' };
-  const aliases = decodeAttached(item)[mode]?.aliases ?? [];
-  return { mode: 'network', name: mode, aliases, create: true, driver: 'bridge' };
+  const attached = decodeAttached(item);
+  const name = mode === '' || mode === 'default' || mode === 'bridge' ? ownNetwork(attached) : mode;
+  if (name === undefined) return { mode: 'bridge' };
+  return { mode: 'network', name, aliases: attached[name]?.aliases ?? [], create: true, driver: 'bridge' };
+}
+
+/** Podman says "bridge" for every network; the one it is attached to then tells. */
+function ownNetwork(attached: ContainerDetail['networks']): string | undefined {
+  const names = Object.keys(attached);
+  return names.some((name) => name === 'bridge' || name === 'podman') ? undefined : names[0];
 }
 
 function decodeAttached(item: unknown): ContainerDetail['networks'] {
@@ -276,7 +306,8 @@ function decodeAttached(item: unknown): ContainerDetail['networks'] {
       {
         aliases: [...new Set(textsAt(end, 'Aliases'))].filter((alias) => alias !== shortId),
         ip: textAt(end, 'IPAddress'),
-        networkId: textAt(end, 'NetworkID'),
+        // Podman gives the name again.
+        networkId: textAt(end, 'NetworkID') === name ? '' : textAt(end, 'NetworkID'),
       },
     ]),
   );
@@ -321,7 +352,7 @@ function decodeRestart(host: unknown): RestartSpec {
   return { name: name === 'always' || name === 'unless-stopped' ? name : 'no', maxRetries: 0 };
 }
 
-function decodeLimits(host: unknown): LimitSpec {
+function decodeLimits(host: unknown, around: Surroundings): LimitSpec {
   const period = numberAt(host, 'CpuPeriod') || 100_000;
   const quota = numberAt(host, 'CpuQuota');
   // Podman keeps a CPU limit as quota and period.
@@ -333,7 +364,7 @@ function decodeLimits(host: unknown): LimitSpec {
     ...(nanoCpus > 0 ? { nanoCpus } : {}),
     ...(memory > 0 ? { memoryBytes: memory } : {}),
     ...(memory > 0 && swap !== 0 ? { memorySwapBytes: swap } : {}),
-    ...(pids > 0 ? { pidsLimit: pids } : {}),
+    ...(pids > 0 && !(around.podman && pids === PODMAN_PIDS_LIMIT) ? { pidsLimit: pids } : {}),
   };
 }
 

@@ -18,10 +18,14 @@ export interface DecodedEvent {
 
 const TYPES: ReadonlySet<string> = new Set(['container', 'image', 'network', 'volume']);
 
+/** Podman's words for what Docker calls otherwise. */
+const PODMAN_WORDS: Readonly<Record<string, string>> = { died: 'die', remove: 'destroy' };
+
 /** Decodes one line of `GET /events` (Docker Engine API v1.52; podman 4.3). `undefined`: not one of ours, or noise. */
 export function decodeEvent(json: unknown): DecodedEvent | undefined {
   const type = textAt(json, 'Type');
-  const action = textAt(json, 'Action') || textAt(json, 'status');
+  const word = textAt(json, 'Action') || textAt(json, 'status');
+  const action = type === 'container' ? (PODMAN_WORDS[word] ?? word) : word;
   // Each health check is an exec: three events every interval that say nothing.
   if (!TYPES.has(type) || action.startsWith('exec_')) return undefined;
   const actor = objectAt(json, 'Actor');

@@ -1,7 +1,7 @@
 import { lru } from 'tiny-lru';
 import type { Clock } from '../base/clock.ts';
 import { EdgeError, errorCode } from '../base/errors.ts';
-import { LABEL } from '../model/container.ts';
+import { LABEL, type NetworkSpec } from '../model/container.ts';
 import { isEngineOutage } from '../model/engine-codes.ts';
 import { canonicalJson } from '../model/hash.ts';
 import type { ContainerDetail, EngineSnapshot, ObservedContainer, ObservedImage } from '../model/observed.ts';
@@ -94,9 +94,15 @@ export class Observer {
       this.#imagesOf(wanted.images, inner),
     ]);
     const names = new Map(listed.map(({ container }) => [container.id, container.name]));
+    const asWanted = info.name === 'podman' ? familiarNames(wanted.images) : new Map<string, string>();
     const containers = listed.map(({ container }): ObservedContainer => {
+      const image = asWanted.get(container.image) ?? container.image;
       const detail = details.get(container.id);
-      return detail === undefined ? container : { ...container, detail: withContainerName(detail, names) };
+      if (detail === undefined) return { ...container, image };
+      const { spec } = detail;
+      const network = namedNetwork(spec.network, names);
+      const named = { ...spec, network, image: asWanted.get(spec.image) ?? spec.image };
+      return { ...container, image, detail: { ...detail, spec: named } };
     });
     const { hostname: _hostname, ...engine } = info;
     return { engine, containers, images, networks, volumes };
@@ -203,8 +209,8 @@ export class Observer {
       subject: 'container',
       target: id,
     });
-    const { hostname } = await this.#versions.info(signal);
-    return decodeDetail(answer.json, { hostname });
+    const { hostname, name } = await this.#versions.info(signal);
+    return decodeDetail(answer.json, { hostname, podman: name === 'podman' });
   }
 
   /** `null`: not there, or nothing that could ever be there; a pull then says what is wrong with it. */
@@ -275,9 +281,20 @@ function pick(json: unknown, wanted: readonly string[]): Set<string> {
 }
 
 /** The engine stores `container:<id>` for `container:<name>`; the name is what was asked for. */
-function withContainerName(detail: ContainerDetail, names: ReadonlyMap<string, string>): ContainerDetail {
-  const { network } = detail.spec;
+function namedNetwork(network: NetworkSpec, names: ReadonlyMap<string, string>): NetworkSpec {
   const name = network.mode === 'container' ? names.get(network.container) : undefined;
-  if (name === undefined || name === '') return detail;
-  return { ...detail, spec: { ...detail.spec, network: { mode: 'container', container: name } } };
+  return name === undefined || name === '' ? network : { mode: 'container', container: name };
+}
+
+/** Podman stores a reference in full; the wanted one it stands for, by each full form it may have. */
+function familiarNames(references: readonly string[]): Map<string, string> {
+  const familiar = new Map<string, string>();
+  for (const ref of references) {
+    const tagged = ref.includes('@') || ref.lastIndexOf(':') > ref.lastIndexOf('/') ? ref : `${ref}:latest`;
+    const prefixes = ref.includes('/')
+      ? ['docker.io/', 'localhost/', '']
+      : ['docker.io/library/', 'localhost/', ''];
+    for (const prefix of prefixes) familiar.set(prefix + tagged, ref);
+  }
+  return familiar;
 }

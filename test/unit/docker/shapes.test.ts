@@ -6,7 +6,7 @@ import { splitReference } from '../../../src/docker/pull.ts';
 import { compareApi, decodeInfo, decodeVersion } from '../../../src/docker/version.ts';
 import { specOf } from '../../fakes/engine-fixture.ts';
 
-const around = { hostname: 'machine' };
+const around = { hostname: 'machine', podman: false };
 
 function listed(more: object) {
   const item = { Id: 'c1', Names: ['/web'], State: 'running', Status: 'Up 2 minutes', ...more };
