@@ -555,3 +555,44 @@ test('an event stream whose headers never come counts as down', async (t) => {
   stop.abort();
   await watching;
 });
+
+test('what no event tells is found in the end, one inspection at a time', async (t) => {
+  const ids = ['a', 'b', 'c'].map((digit) => digit.repeat(64));
+  const bad = await badEngine(
+    listings(
+      () => ids.map((id) => ({ ...listed, Id: id, Names: [`/${id.slice(0, 4)}`] })),
+      (socket, { path }) =>
+        path.includes('/events')
+          ? streamHead(socket)
+          : reply(socket, 200, { Id: path.split('/')[3], Config: { Image: 'x:1' } }),
+    ),
+  );
+  let laterMs = 0;
+  const clock = { ...systemClock, monoMs: () => performance.now() + laterMs };
+  const options = { endpoint: bad.endpoint, clock, random: systemRandom, log: silentLogger };
+  const engine = createDockerEngine(options);
+  const stop = new AbortController();
+  let up = false;
+  const watching = engine.watch((event) => {
+    up ||= event.type === 'connected';
+  }, stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await watching;
+    await engine.close();
+    await bad.close();
+  });
+  await eventually('connected', () => up);
+  const inspected = async () => {
+    const before = bad.requests.length;
+    await engine.snapshot(nothing, signal);
+    return bad.requests.slice(before).filter((request) => /containers\/[abc]+\/json/.test(request)).length;
+  };
+  assert.equal(await inspected(), 3);
+  assert.equal(await inspected(), 0);
+  laterMs = 20_500;
+  assert.equal(await inspected(), 1);
+  assert.equal(await inspected(), 0);
+  laterMs = 41_000;
+  assert.equal(await inspected(), 1);
+});
