@@ -68,5 +68,5 @@ const code = dispatch(process.argv.slice(2), {
 code.then((exitCode) => {
   // Not at once: what is still to be written to a pipe must get there. Not never: a connection may linger.
   process.exitCode = exitCode;
-  setTimeout(() => process.exit(), 2000).unref();
+  setTimeout(() => process.exit(), 500).unref();
 }, onBroken);

@@ -25,16 +25,19 @@ const COMMON: readonly Flag[] = [
 /** Takes a command line (without node and script) apart. Nothing is thrown, and every problem is found at once. */
 export function parseArgs(argv: readonly string[]): Parsed {
   const vocabulary = allFlags();
-  const problems = flagProblems(argv, vocabulary);
+  const { problems, bad } = flagProblems(argv, vocabulary);
   const strings = vocabulary.filter((flag) => flag.placeholder !== undefined);
   const booleans = vocabulary.filter((flag) => flag.placeholder === undefined);
-  const parsed = mri<Record<string, unknown>>([...argv], {
-    string: strings.map((flag) => flag.name),
-    boolean: booleans.map((flag) => flag.name),
-    alias: Object.fromEntries(
-      vocabulary.flatMap((flag) => (flag.short === undefined ? [] : [[flag.name, flag.short]])),
-    ),
-  });
+  const parsed = mri<Record<string, unknown>>(
+    argv.filter((_, index) => !bad.has(index)),
+    {
+      string: strings.map((flag) => flag.name),
+      boolean: booleans.map((flag) => flag.name),
+      alias: Object.fromEntries(
+        vocabulary.flatMap((flag) => (flag.short === undefined ? [] : [[flag.name, flag.short]])),
+      ),
+    },
+  );
   const [word, ...args] = parsed._.map(String);
   const given = (name: string) => parsed[name] !== undefined && parsed[name] !== false;
   const name = given('version') ? 'version' : word;
@@ -61,31 +64,42 @@ function allFlags(): readonly Flag[] {
   return [...COMMON, ...COMMANDS.flatMap((command) => command.flags), ...options];
 }
 
-/** Looks at the words themselves: mri takes unknown flags as they come and a missing value as an empty one. */
-function flagProblems(argv: readonly string[], vocabulary: readonly Flag[]): string[] {
+/** Looks at the words themselves, as mri takes unknown flags as they come and a missing value as an empty one. `bad` has
+ *  the places of words it must not see. */
+function flagProblems(
+  argv: readonly string[],
+  vocabulary: readonly Flag[],
+): { problems: string[]; bad: ReadonlySet<number> } {
   const problems: string[] = [];
+  const bad = new Set<number>();
   for (const [index, word] of argv.entries()) {
     if (word === '--') break;
     if (!word.startsWith('-') || word === '-') continue;
-    const [head = '', value] = splitOnce(word, '=');
-    const names = head.startsWith('--') ? [head.slice(2)] : [...head.slice(1)];
-    for (const [position, name] of names.entries()) {
-      const flag = vocabulary.find((each) => (head.startsWith('--') ? each.name : each.short) === name);
-      const shown = head.startsWith('--') ? head : `-${name}`;
-      if (flag === undefined) {
-        const known = vocabulary.map((each) => each.name);
-        problems.push(`${quoted(shown)} is not a known flag${meant(closest(name, known), '--')}`);
-      } else if (flag.placeholder === undefined) {
-        if (value !== undefined) problems.push(`${shown} takes no value`);
-      } else {
-        const next = argv[index + 1];
-        const follows = position === names.length - 1 && next !== undefined && !next.startsWith('-');
-        if (value === '' || (value === undefined && !follows))
-          problems.push(`${shown} needs a value: ${shown} ${flag.placeholder}`);
-      }
-    }
+    const next = argv[index + 1];
+    const found = wordProblems(word, next !== undefined && !next.startsWith('-'), vocabulary);
+    if (found.length > 0) bad.add(index);
+    problems.push(...found);
   }
-  return problems;
+  return { problems, bad };
+}
+
+/** What is wrong with `--flag`, `--flag=value` or `-abc`. */
+function wordProblems(word: string, valueFollows: boolean, vocabulary: readonly Flag[]): string[] {
+  const [head = '', value] = splitOnce(word, '=');
+  const isLong = head.startsWith('--');
+  const names = isLong ? [head.slice(2)] : [...head.slice(1)];
+  return names.flatMap((name, position) => {
+    const flag = vocabulary.find((each) => (isLong ? each.name : each.short) === name);
+    const shown = isLong ? head : `-${name}`;
+    if (flag === undefined) {
+      const known = vocabulary.map((each) => each.name);
+      return [`${quoted(shown)} is not a known flag${meant(closest(name, known), '--')}`];
+    }
+    if (flag.placeholder === undefined) return value === undefined ? [] : [`${shown} takes no value`];
+    const isLast = position === names.length - 1;
+    const isGiven = value === undefined ? isLast && valueFollows : value !== '';
+    return isGiven ? [] : [`${shown} needs a value: ${shown} ${flag.placeholder}`];
+  });
 }
 
 function commandProblems(

@@ -42,7 +42,7 @@ export function createAgentClient(path: string): AgentClient {
       const follow = options.follow ? '&follow=1' : '';
       const response = await ask(path, `/v1/events?after=${after}${follow}`, options);
       if (options.follow) response.socket.setTimeout(0);
-      for await (const line of lines(response, path)) yield decodeLine(line, path);
+      for await (const line of lines(response, path, options)) yield decodeLine(line, path);
     },
   };
 }
@@ -109,12 +109,12 @@ async function askJson(path: string, route: string, options: AskOptions): Promis
       parts.push(part);
     }
   } catch (error) {
-    throw translate(error, path);
+    throw translate(error, path, options.signal);
   }
   return parseJson(parts.join(''), path);
 }
 
-async function* lines(response: IncomingMessage, path: string): AsyncGenerator<string> {
+async function* lines(response: IncomingMessage, path: string, options: AskOptions): AsyncGenerator<string> {
   let rest = '';
   response.setEncoding('utf8');
   try {
@@ -125,7 +125,7 @@ async function* lines(response: IncomingMessage, path: string): AsyncGenerator<s
       yield* parts.filter((part) => part !== '');
     }
   } catch (error) {
-    throw translate(error, path);
+    throw translate(error, path, options.signal);
   }
 }
 
@@ -142,7 +142,7 @@ function ask(path: string, route: string, options: AskOptions): Promise<Incoming
         }),
       );
     asked.setTimeout(timeoutMs, silence);
-    asked.on('error', (error) => reject(translate(error, path)));
+    asked.on('error', (error) => reject(translate(error, path, options.signal)));
     asked.on('response', (response) => {
       if (response.statusCode === 200) return resolve(response);
       response.resume();
@@ -160,10 +160,12 @@ function strange(path: string, why: string): EdgeError {
   });
 }
 
-function translate(error: unknown, path: string): EdgeError {
+function translate(error: unknown, path: string, signal: AbortSignal): EdgeError {
   if (error instanceof EdgeError) return error;
   const fail = (code: string, message: string, retry: 'transient' | 'permanent' | 'cancelled') =>
     new EdgeError(message, { code, retry, target: path, cause: error });
+  // An answer that is cut off by ourselves reads like one that broke.
+  if (signal.aborted) return fail('CANCELLED', 'cancelled', 'cancelled');
   switch (errorCode(error)) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -181,8 +183,6 @@ function translate(error: unknown, path: string): EdgeError {
         `no permission for ${path}: run as root, or as a member of the socket's group`,
         'permanent',
       );
-    case 'ABORT_ERR':
-      return fail('CANCELLED', 'cancelled', 'cancelled');
     default:
       return fail('AGENT_ANSWER', `the agent on ${path} broke off: ${errorText(error)}`, 'transient');
   }

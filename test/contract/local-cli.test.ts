@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { silentLogger } from '../../src/base/log.ts';
+import { dispatch } from '../../src/cli/dispatch.ts';
+import { startLocalServer } from '../../src/local/server.ts';
+import { fakeView } from '../fakes/agent-view.ts';
+import { fakeIo } from '../fakes/io.ts';
+
+interface Cleanup {
+  after(fn: () => unknown): void;
+}
+
+async function folder(t: Cleanup): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'ce-cli-'));
+  t.after(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+async function agentAt(t: Cleanup) {
+  const path = join(await folder(t), 'agent.sock');
+  const view = fakeView();
+  const server = await startLocalServer({ path, view, log: silentLogger });
+  t.after(() => server.close());
+  const call = async (...argv: string[]) => {
+    const { io, written } = fakeIo({ env: { COLONIES_EDGE_CONFIG: 'none', COLONIES_EDGE_SOCKET: path } });
+    return { code: await dispatch(argv, io), ...written };
+  };
+  return { path, view, call };
+}
+
+async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await condition())) {
+    assert.ok(performance.now() < deadline, `waited in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+test('status ends with 0 when converged and with 3 otherwise', async (t) => {
+  const { view, call } = await agentAt(t);
+  const good = await call('status');
+  assert.equal(good.code, 0);
+  assert.match(good.out, /^c1-database +Running/m);
+  view.current = { ...view.current, converged: false };
+  assert.equal((await call('status')).code, 3);
+  assert.deepEqual(JSON.parse((await call('status', '--json')).out), view.current);
+});
+
+test('status of one blueprint shows it in full, and suggests a name for one it does not know', async (t) => {
+  const { call } = await agentAt(t);
+  assert.match((await call('status', 'c1-database')).out, /^Blueprint: +c1-database/);
+  const { code, err } = await call('status', 'c1-databse');
+  assert.equal(code, 1);
+  assert.match(err, /did you mean c1-database\?/);
+});
+
+test('plan asks the running agent', async (t) => {
+  const { view, call } = await agentAt(t);
+  assert.equal((await call('plan')).code, 0);
+  view.plan = () => ({
+    converged: false,
+    actions: [],
+    holds: [],
+    text: 'start a: it is\u001b[2J not running',
+  });
+  const { code, out } = await call('plan');
+  assert.deepEqual([code, out], [3, 'start a: it is?[2J not running\n']);
+});
+
+test('events shows the last ones, newest last', async (t) => {
+  const { view, call } = await agentAt(t);
+  for (const message of ['one', 'two', 'three']) view.push(message);
+  const { out } = await call('events', '-n', '2', '--json');
+  const messages = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).message);
+  assert.deepEqual(messages, ['two', 'three']);
+  assert.equal((await call('events', '-n', 'x')).code, 2);
+});
+
+test('following events and watching end with 0 when interrupted', async (t) => {
+  const { path, view } = await agentAt(t);
+  const env = { COLONIES_EDGE_CONFIG: 'none', COLONIES_EDGE_SOCKET: path };
+  const stop = new AbortController();
+  const follow = fakeIo({ env, signal: stop.signal });
+  const watch = fakeIo({ env, signal: stop.signal });
+  const codes = Promise.all([
+    dispatch(['events', '-f'], follow.io),
+    dispatch(['status', '--watch'], watch.io),
+  ]);
+  await until(() => view.listening() === 1, 'the follower is known');
+  view.push('container started');
+  await until(() => follow.written.out.includes('container started'), 'the event is shown');
+  await until(() => watch.written.out.includes('c1-database'), 'the status is shown');
+  stop.abort();
+  assert.deepEqual(await codes, [0, 0]);
+});
+
+test('run goes without an engine, answers, guards its state, and ends with 0', async (t) => {
+  const dir = await folder(t);
+  await writeFile(join(dir, 'a.json'), '{"kind":"DockerDeployment","metadata":{"name":"aa"},"spec":{}}');
+  const env = {
+    COLONIES_EDGE_CONFIG: 'none',
+    COLONIES_EDGE_BLUEPRINTS: dir,
+    COLONIES_EDGE_STATE_DIR: join(dir, 'state'),
+    COLONIES_EDGE_SOCKET: join(dir, 'run', 'agent.sock'),
+    DOCKER_HOST: `unix://${join(dir, 'no-engine.sock')}`,
+  };
+  const stop = new AbortController();
+  const agent = fakeIo({ env, signal: stop.signal });
+  const running = dispatch(['run'], agent.io);
+  const status = async () => {
+    const { io, written } = fakeIo({ env });
+    const code = await dispatch(['status'], io);
+    return { code, ...written };
+  };
+  await until(
+    async () => (await status()).out.includes('engine away'),
+    'the agent tells that the engine is away',
+  );
+  const { code, out } = await status();
+  assert.equal(code, 3);
+  assert.match(out, /^aa +Failed/m);
+  assert.match(out, /refused \(.*a\.json\): spec\.instances/);
+
+  const second = fakeIo({ env });
+  assert.equal(await dispatch(['run'], second.io), 1);
+  assert.match(second.written.err, /in use by another agent/);
+  const third = fakeIo({ env: { ...env, COLONIES_EDGE_STATE_DIR: join(dir, 'other') } });
+  assert.equal(await dispatch(['run'], third.io), 1);
+  assert.match(third.written.err, /another agent listens on/);
+
+  stop.abort();
+  assert.equal(await running, 0);
+  await assert.rejects(stat(join(dir, 'run', 'agent.sock')));
+  for (const line of agent.written.err.trim().split('\n'))
+    assert.equal(typeof JSON.parse(line).message, 'string');
+});
+
+test('run goes on without its socket when that cannot be made', async (t) => {
+  const dir = await folder(t);
+  await writeFile(join(dir, 'agent.sock'), 'no socket');
+  const stop = new AbortController();
+  const { io, written } = fakeIo({
+    env: {
+      COLONIES_EDGE_CONFIG: 'none',
+      COLONIES_EDGE_BLUEPRINTS: dir,
+      COLONIES_EDGE_STATE_DIR: join(dir, 'state'),
+      COLONIES_EDGE_SOCKET: join(dir, 'agent.sock'),
+      DOCKER_HOST: `unix://${join(dir, 'no-engine.sock')}`,
+    },
+    signal: stop.signal,
+  });
+  const running = dispatch(['run'], io);
+  await until(() => written.err.includes('local socket cannot be made'), 'the failure is logged');
+  await until(() => written.err.includes('agent started'), 'the agent runs');
+  stop.abort();
+  assert.equal(await running, 0);
+});
