@@ -91,7 +91,11 @@ export class Ground {
     const lists = await Promise.all(
       [`colonies.node=${NODE}`, LABEL].map((label) => this.client.containers({ label: [label] })),
     );
-    for (const one of lists.flat()) await this.client.remove(one.Id);
+    const rest = lists.flat();
+    const worker = async () => {
+      for (let one = rest.pop(); one !== undefined; one = rest.pop()) await this.client.remove(one.Id);
+    };
+    await Promise.all(Array.from({ length: 6 }, worker));
   }
 
   async removeAll() {
