@@ -7,22 +7,34 @@ import { dispatch } from './cli/dispatch.ts';
 import type { Output } from './cli/io.ts';
 
 const stop = new AbortController();
+let isWriteFailed = false;
 
-function output(stream: NodeJS.WriteStream): Output {
-  stream.on('error', (error) => {
-    // A reader such as `head` has seen enough: that is no failure.
-    if (errorCode(error) === 'EPIPE') stop.abort();
-  });
+function output(stream: NodeJS.WriteStream, onError: (error: unknown) => void): Output {
+  stream.on('error', onError);
   return {
     write: (text) => {
       stream.write(text);
     },
     isTTY: stream.isTTY === true,
     get columns() {
-      return stream.columns ?? 80;
+      // Some terminals say 0.
+      return stream.columns || 80;
     },
   };
 }
+
+/** A reader such as `head` has seen enough: that is no failure. A full disk is one. */
+function onOutError(error: unknown): void {
+  if (errorCode(error) !== 'EPIPE') {
+    // It may come before the command is done, or after.
+    isWriteFailed = true;
+    process.exitCode = 1;
+  }
+  stop.abort();
+}
+
+/** The agent does not stop because nobody reads its log. */
+function onErrError(): void {}
 
 /** The first signal asks everything to end; the second one does not wait for it. */
 function onSignal(signal: 'SIGINT' | 'SIGTERM', number: number): void {
@@ -56,8 +68,8 @@ process.on('unhandledRejection', onBroken);
 onSignal('SIGINT', 2);
 onSignal('SIGTERM', 15);
 const code = dispatch(process.argv.slice(2), {
-  out: output(process.stdout),
-  err: output(process.stderr),
+  out: output(process.stdout, onOutError),
+  err: output(process.stderr, onErrError),
   env: process.env,
   cwd: process.cwd(),
   clock: systemClock,
@@ -67,6 +79,6 @@ const code = dispatch(process.argv.slice(2), {
 });
 code.then((exitCode) => {
   // Not at once: what is still to be written to a pipe must get there. Not never: a connection may linger.
-  process.exitCode = exitCode;
+  process.exitCode = isWriteFailed ? 1 : exitCode;
   setTimeout(() => process.exit(), 500).unref();
 }, onBroken);
