@@ -8,7 +8,7 @@ import type { EngineSnapshot, ObservedState, PullProgress, Setback } from '../mo
 import type { Memory } from '../model/ports.ts';
 import { backoffMs, SERVICE_BACKOFF } from './backoff.ts';
 import { isOurs } from './ownership.ts';
-import { type Failure, LASTING_SUCCESS_MS, nextSetback } from './setback.ts';
+import { type Failure, LASTING_SUCCESS_MS, nextSetback, otherVersionKey } from './setback.ts';
 
 /** Most entries of each kind that are kept; the least recently used go first, and are only ever a look dearer. */
 const MOST = 1_000;
@@ -165,11 +165,21 @@ export class WorkingMemory {
     });
   }
 
+  /**
+   * Remembers one more failure. Two versions of a service that both cannot start must not make each other's wait void:
+   * while one of them holds the key, the other is kept beside it.
+   */
   fail(failure: Failure): Setback {
     const moment = { now: this.#clock.now(), monoMs: this.#clock.monoMs(), random: this.#random.next() };
-    const setback = nextSetback(this.#setbacks.get(failure.key), failure, moment);
-    this.#setbacks.set(failure.key, setback);
-    return setback;
+    const standing = this.#setbacks.get(failure.key);
+    const aside =
+      standing !== undefined &&
+      standing.specHash !== failure.specHash &&
+      standing.notBeforeMs > moment.monoMs;
+    const key = aside ? otherVersionKey(failure.key, failure.specHash) : failure.key;
+    const setback = nextSetback(this.#setbacks.get(key), { ...failure, key }, moment);
+    this.#setbacks.set(key, setback);
+    return { ...setback, key: failure.key };
   }
 
   adopt(adoptions: Plan['adopt']): void {
@@ -202,7 +212,10 @@ export class WorkingMemory {
       if (service === undefined || !isOurs(container, desired.owner)) continue;
       if (container.labels['colonies.spec-hash'] !== service.specHash) continue;
       const since = observed.runningSince.get(container.id);
-      if (since !== undefined && since < lastingBefore) this.#setbacks.delete(key);
+      if (since !== undefined && since < lastingBefore) {
+        this.#setbacks.delete(key);
+        this.#setbacks.delete(otherVersionKey(key, service.specHash));
+      }
       const crash = crashOf(container, service.container.restart.name);
       if (crash === undefined || this.#crashesSeen.has(crash.token) || observed.busy.has(key)) continue;
       this.#crashesSeen.set(crash.token, true);
@@ -229,7 +242,8 @@ export class WorkingMemory {
 
 function isGone(key: string, services: ReadonlyMap<string, unknown>): boolean {
   if (/^(image|network|volume|container):/.test(key)) return false;
-  return !services.has(key) && services.size > 0 && key.split('/').length === 3;
+  const [service = key] = key.split('#');
+  return !services.has(service) && services.size > 0 && service.split('/').length === 3;
 }
 
 function sameService(a: { labels: Readonly<Record<string, string>> }, b: typeof a): boolean {

@@ -47,6 +47,7 @@ export function keepOldRunning(planning: Planning, service: Service, others: rea
     return;
   const base = { lane: service.key, blueprint: service.blueprint, id: old.id, name: old.name };
   const specHash = old.labels[LABEL.specHash] ?? '';
+  if (holding(planning.observed.setbacks, service.key, specHash, planning.monoMs) !== undefined) return;
   if (old.state === 'paused')
     planning.act({
       ...base,
@@ -54,7 +55,7 @@ export function keepOldRunning(planning: Planning, service: Service, others: rea
       specHash,
       cause: 'the new version cannot run yet, the old one is paused',
     });
-  else if (holding(planning.observed.setbacks, service.key, specHash, planning.monoMs) === undefined)
+  else
     planning.act({
       ...base,
       kind: 'startContainer',

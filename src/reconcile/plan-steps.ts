@@ -151,9 +151,8 @@ export function retire(planning: Planning, container: ObservedContainer, cause: 
 
 /** Holds a lane whose last call failed for this version, until its time has come. */
 export function heldBack(planning: Planning, lane: string, blueprint: string, specHash: string): boolean {
-  const setback = planning.observed.setbacks.get(lane);
-  if (setback === undefined || setback.specHash !== specHash || setback.notBeforeMs <= planning.monoMs)
-    return false;
+  const setback = holding(planning.observed.setbacks, lane, specHash, planning.monoMs);
+  if (setback === undefined) return false;
   planning.hold({
     key: lane,
     blueprint,

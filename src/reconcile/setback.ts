@@ -39,6 +39,11 @@ export function nextSetback(previous: Setback | undefined, failure: Failure, mom
   };
 }
 
+/** Where the failures of another version are kept while those of `key` itself still count. */
+export function otherVersionKey(key: string, specHash: string): string {
+  return `${key}#${specHash}`;
+}
+
 /** The setback that holds `key` back now, for this version; undefined when there is none or its time has come. */
 export function holding(
   setbacks: ReadonlyMap<string, Setback>,
@@ -46,8 +51,8 @@ export function holding(
   specHash: string,
   monoMs: number,
 ): Setback | undefined {
-  const setback = setbacks.get(key);
-  return setback !== undefined && setback.specHash === specHash && setback.notBeforeMs > monoMs
-    ? setback
-    : undefined;
+  for (const setback of [setbacks.get(key), setbacks.get(otherVersionKey(key, specHash))])
+    if (setback !== undefined && setback.specHash === specHash && setback.notBeforeMs > monoMs)
+      return setback;
+  return undefined;
 }

@@ -70,11 +70,12 @@ function detailView(box: Box, labels: Record<string, string>): ContainerDetail {
 function effectiveSpec(box: Box, labels: Record<string, string>): ContainerSpec {
   const { spec, image } = box;
   const command = spec.command ?? (spec.entrypoint === undefined ? image.command : []);
-  const { healthcheck: _h, workingDir: _w, user: _u, stopSignal: _s, ...rest } = structuredClone(spec);
+  const { healthcheck: _h, workingDir: _w, user: _u, stopSignal: _s, ...rest } = spec;
   const healthcheck = spec.healthcheck ?? image.healthcheck;
   const workingDir = spec.workingDir ?? image.workingDir;
   const user = spec.user ?? image.user;
   const stopSignal = spec.stopSignal ?? image.stopSignal;
+  // Shares the nested parts with the world: whoever looks must not change what it sees.
   return {
     ...rest,
     env: { ...image.env, ...spec.env },

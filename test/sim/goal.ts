@@ -56,6 +56,9 @@ export class Goal {
   }
 
   met(): boolean {
+    for (const service of this.services())
+      if (!this.excused.has(service.containerName))
+        if (this.#world.byName(service.containerName)?.state !== 'running') return false;
     return this.problems().length === 0;
   }
 
@@ -113,5 +116,12 @@ function foreignText(box: Box): string {
 
 /** All but the container's own name, which a rename leaves as it was. */
 function variablesOf(env: Readonly<Record<string, string>>): string {
-  return canonicalJson({ ...env, [CONTAINER_NAME_VARIABLE]: undefined });
+  const known = variables.get(env);
+  if (known !== undefined) return known;
+  const text = canonicalJson({ ...env, [CONTAINER_NAME_VARIABLE]: undefined });
+  variables.set(env, text);
+  return text;
 }
+
+/** The goal is looked at after every step of time. */
+const variables = new WeakMap<object, string>();
