@@ -1,5 +1,6 @@
 // `npm run bench`: what the agent costs and how fast it is, on the real engine; a table, and .build/bench.json.
 // Usage: node build/bench.mjs [heal deploy idle growth] [--rounds=20] [--idle-seconds=300] [--cycles=500] [--sizes=1,10,50]
+//        [--node-flags='--max-semi-space-size=1 ...'] for the agent's node
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -73,6 +74,7 @@ await runScript(async () => {
     idleSeconds: Number(flag('idle-seconds', '300')),
     cycles: Number(flag('cycles', '500')),
     sizes: flag('sizes', '1,10,50').split(',').map(Number),
+    nodeFlags: flag('node-flags', '').split(' ').filter(Boolean),
   };
   await ensurePackages();
   const all = Object.entries(await import('./bench/parts.mjs'));
@@ -87,7 +89,7 @@ await runScript(async () => {
   const { bundle } = await import('./bundle.mjs');
   const engine = await setUp({ tools: ['busybox'] });
   await bundle();
-  const ground = await new Ground().open();
+  const ground = await new Ground(options.nodeFlags).open();
   const leave = async () => {
     killRunning();
     await ground.close();

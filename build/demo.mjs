@@ -223,6 +223,7 @@ await runScript(async () => {
     bold('colonies-edge: the containers of a node, kept as its blueprints say, with or without a server'),
   );
   const code = await play(interrupted.signal).finally(() => engine.stop());
+  if (interrupted.signal.aborted) return 130;
   const took = duration(performance.now() - began);
   console.log(
     code === 0 ? `\n${green('The demo did all it promised')}, in ${took}.` : `\n${red('The demo failed.')}`,

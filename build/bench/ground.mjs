@@ -17,7 +17,9 @@ export const COMMAND = ['sh', '-c', "trap 'exit 0' TERM; while :; do sleep 3600 
 
 /** One bench run's ground; `close` removes all of it. */
 export class Ground {
-  constructor() {
+  /** @param {string[]} [nodeFlags] for the agents' node, as a service would give them */
+  constructor(nodeFlags = []) {
+    this.nodeFlags = nodeFlags;
     this.client = new EngineClient();
     this.events = new EventLog(this.client.socketPath);
     /** @type {Set<Agent>} */
@@ -38,7 +40,7 @@ export class Ground {
   agent(options = {}) {
     const folder = join(this.folder, `a${this.count++}`);
     mkdirSync(join(folder, 'blueprints'), { recursive: true });
-    const agent = new Agent({ folder, node: NODE, network: NETWORK, ...options });
+    const agent = new Agent({ folder, node: NODE, network: NETWORK, nodeFlags: this.nodeFlags, ...options });
     this.agents.add(agent);
     return agent;
   }

@@ -9,7 +9,7 @@ import { Relay } from './relay.mjs';
 
 /** @typedef {import('./figures.mjs').Figure} Figure */
 /** @typedef {import('./ground.mjs').Ground} Ground */
-/** @typedef {{ rounds: number, idleSeconds: number, cycles: number, sizes: number[] }} BenchOptions */
+/** @typedef {{ rounds: number, idleSeconds: number, cycles: number, sizes: number[], nodeFlags: string[] }} BenchOptions */
 
 /**
  * Kills or removes one container and waits until its name runs again.

@@ -15,6 +15,7 @@ import { run } from './run.mjs';
  * @property {string} [blueprints] default: `blueprints` in the folder
  * @property {string} [dockerHost] default: what the environment says
  * @property {string[]} [extra] more flags
+ * @property {string[]} [nodeFlags] for node itself
  */
 
 /** One agent; may be started again after it has ended. */
@@ -35,13 +36,13 @@ export class Agent {
 
   /** Starts the process; returns at once. */
   start() {
-    const { folder, node, network, dockerHost, extra } = this.options;
+    const { folder, node, network, dockerHost, extra = [], nodeFlags = [] } = this.options;
     mkdirSync(join(folder, 'state'), { recursive: true });
     const args = ['run', '--blueprints', this.blueprints, '--state-dir', join(folder, 'state')];
     args.push('--socket', this.socket, '--node', node, '--network', network, '--log-format', 'text');
     if (dockerHost !== undefined) args.push('--docker-host', dockerHost);
     const log = openSync(this.logFile, 'a');
-    this.child = spawn(process.execPath, [program, ...args, ...(extra ?? [])], {
+    this.child = spawn(process.execPath, [...nodeFlags, program, ...args, ...extra], {
       stdio: ['ignore', log, log],
     });
   }
