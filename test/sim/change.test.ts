@@ -130,6 +130,22 @@ simulation(
   },
 );
 
+simulation('when neither version can start, both wait longer and longer', async (sim) => {
+  const ports = [{ container: 80, host: 8080 }];
+  await deployed(sim, [{ name: 'web-a', ports, restartPolicy: 'no' }]);
+  sim.world.foreignPorts.add('8080/tcp');
+  sim.goal.excused.add('web-a');
+  sim.byHand.crash('web-a');
+  sim.deploy(deployment('web', [{ name: 'web-a', ports, restartPolicy: 'no', environment: { V: '2' } }]));
+  await sim.run(3_600_000);
+  const tries = sim.engine.calls.filter((call) => call.result === 'PORT_CONFLICT').length;
+  assert.ok(tries >= 10 && tries <= 120, `${tries} tries in an hour`);
+  sim.world.foreignPorts.clear();
+  sim.goal.excused.clear();
+  const took = await sim.settle();
+  assert.ok(took <= 310_000, `took ${took} ms`);
+});
+
 simulation(
   'a replacement that publishes the same port stops the old one first and keeps the port',
   async (sim) => {
