@@ -127,7 +127,7 @@ async function settle(directory: string, base: string, own: string, clock: Clock
       const answer = await ask(join(base, other), clock);
       if (answer === 'dead') await unlink(join(directory, other)).catch(() => {});
       // Of several that start together the first by name goes on; the others leave it the field.
-      else if (answer === 'holding' || other < own) throw locked(directory, other);
+      else if (answer === 'holding' || (answer === 'claiming' && other < own)) throw locked(directory, other);
       else claiming = other;
     }
     if (claiming === undefined) break;
@@ -155,17 +155,19 @@ function locked(directory: string, name: string): EdgeError {
 }
 
 /** Who is behind a socket file. Only the kernel's refusal proves that nobody is. */
-async function ask(path: string, clock: Clock): Promise<'dead' | 'claiming' | 'holding'> {
+async function ask(path: string, clock: Clock): Promise<'dead' | 'leaving' | 'claiming' | 'holding'> {
   const socket = connect(path);
   const deadline = new AbortController();
   try {
     return await new Promise((resolve) => {
       socket.on('error', (error) => {
         const code = errorCode(error);
-        resolve(code === 'ECONNREFUSED' || code === 'ENOENT' ? 'dead' : 'holding');
+        if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve('dead');
+        else resolve(code === 'ECONNRESET' || code === 'EPIPE' ? 'leaving' : 'holding');
       });
       socket.on('data', (word) => resolve(word.toString() === 'claiming\n' ? 'claiming' : 'holding'));
-      socket.on('close', () => resolve('holding'));
+      // It went while we asked: ask again, and do not give way to what is gone.
+      socket.on('close', () => resolve('leaving'));
       clock.sleep(ANSWER_MS, deadline.signal).then(
         () => resolve('holding'),
         () => {},

@@ -187,12 +187,14 @@ test('a folder that cannot be listed makes the whole reading fail; a file withou
 });
 
 test('a file that is moved about while the directory is read is never missing from a listing', async () => {
-  const top = tree('moving', { 'a/x.json': '{"n": 1}', 'b/': '', 'c/y.json': '{}' });
-  let there = 'a';
-  for (let round = 0; round < 100; round++) {
+  // Folders between the two make it likely that a move falls between their listings.
+  const between = Array.from({ length: 30 }, (_, index) => [`m${index}/`, ''] as const);
+  const top = tree('moving', { 'a/': '', 'z/x.json': '{"n": 1}', ...Object.fromEntries(between) });
+  let there = 'z';
+  for (let round = 0; round < 80; round++) {
     const reading = read(top);
-    const next = there === 'a' ? 'b' : 'a';
-    await Promise.resolve();
+    const next = there === 'a' ? 'z' : 'a';
+    for (let turns = round; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
     renameSync(join(top, there, 'x.json'), join(top, next, 'x.json'));
     there = next;
     const listing = await reading;

@@ -131,6 +131,21 @@ test('the directory may go away, be another one, and come back, with its parents
   await w.stop();
 });
 
+test('a directory that is a link is followed when the link is swapped', async () => {
+  const w = watched((top) => {
+    mkdirSync(`${top}.1`);
+    mkdirSync(`${top}.2`);
+    symlinkSync(`${top}.1`, top);
+  });
+  await w.started();
+  await w.change('swapped', () => {
+    symlinkSync(`${w.top}.2`, `${w.top}.new`);
+    renameSync(`${w.top}.new`, w.top);
+  });
+  await w.change('edit behind the new link', () => writeFileSync(`${w.top}.2/a.json`, '{}'));
+  await w.stop();
+});
+
 test('a directory that is not there yet is waited for', async () => {
   const w = watched(() => {});
   await w.started();

@@ -107,12 +107,18 @@ else {
   });
 
   test('within one process the second taker is refused, too, also when both start at the same moment', async () => {
-    const dir = fresh('same');
-    const results = await Promise.allSettled([lock(dir), lock(dir), lock(dir)]);
-    const held = results.filter((result) => result.status === 'fulfilled');
-    assert.equal(held.length, 1);
-    for (const result of results) if (result.status === 'fulfilled') await result.value.release();
-    assert.deepEqual(readdirSync(dir), []);
+    for (let round = 0; round < 20; round++) {
+      const dir = fresh(`same-${round}`);
+      const startedMs = systemClock.monoMs();
+      const results = await Promise.allSettled([lock(dir), lock(dir), lock(dir)]);
+      assert.ok(systemClock.monoMs() - startedMs < 3_000, 'they do not wait for each other to give up');
+      const held = results.filter((result) => result.status === 'fulfilled');
+      assert.equal(held.length, 1, `round ${round}`);
+      for (const result of results)
+        if (result.status === 'fulfilled') await result.value.release();
+        else assert.equal(errorCode(result.reason), 'STATE_LOCKED');
+      assert.deepEqual(readdirSync(dir), []);
+    }
   });
 
   test('a directory of any depth can be locked', async () => {
