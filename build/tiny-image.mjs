@@ -86,7 +86,7 @@ function isStatic(elf) {
 }
 
 /** The file system of a tiny image. @param {string} busybox path of a static busybox @returns {TarEntry[]} */
-function tinyFiles(busybox) {
+export function tinyFiles(busybox) {
   const folders = ['bin', 'etc', 'root', 'srv', 'home', 'proc', 'sys', 'dev', 'run', 'var', 'mnt'];
   return [
     ...folders.map((path) => ({ path, type: /** @type {const} */ ('directory') })),
