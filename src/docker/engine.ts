@@ -60,6 +60,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
   const tell = (event: EngineEvent) => {
     for (const listener of listeners) listener(event);
   };
+  const closing = new AbortController();
   const observer = new Observer(transport, versions, clock, deadlines, tell);
   const get = async (path: string, deadlineMs: number, signal: AbortSignal): Promise<unknown> => {
     const { api } = await versions.version(signal);
@@ -90,6 +91,11 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       }
     },
     async watch(onEvent, signal) {
+      const ended = new AbortController();
+      const end = () => ended.abort();
+      for (const one of [signal, closing.signal])
+        if (one.aborted) end();
+        else one.addEventListener('abort', end, { once: true });
       listeners.add(onEvent);
       const parts = { transport, versions, clock, random: options.random, openMs: deadlines.eventsOpenMs };
       try {
@@ -112,14 +118,16 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
               onEvent(event);
             },
           },
-          signal,
+          ended.signal,
         );
       } finally {
+        for (const one of [signal, closing.signal]) one.removeEventListener('abort', end);
         listeners.delete(onEvent);
         observer.streamDown();
       }
     },
     async close() {
+      closing.abort();
       observer.close();
       await transport.close();
     },
