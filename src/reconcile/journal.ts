@@ -44,19 +44,25 @@ export class Journal {
     this.#log = log;
   }
 
-  /** Keeps an event, tells whoever follows, and logs it. */
-  add(level: AgentEvent['level'], message: string, fields: EventFields): void {
+  /** Keeps an event, tells whoever follows, and logs it unless it is only one more of a row. */
+  add(level: AgentEvent['level'], message: string, fields: EventFields, isRepeated = false): void {
     const event = this.#keep(level, message, fields);
-    this.#log[level](message, { ...fields });
+    if (!isRepeated) this.#log[level](message, { ...fields });
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** An action that worked; the end of a row of failures of its lane is said too. */
+  /**
+   * An action that worked; the end of a row of failures of its lane is said too. Making and clearing away a container
+   * that cannot start belongs to the row: it is an event each time, but no line in the log.
+   */
   done({ action, tookMs }: Outcome & { ok: true }): void {
-    const wasFailing = this.#failing.get(action.lane) !== undefined;
-    this.#failing.delete(action.lane);
-    const detail = `${(tookMs / 1000).toFixed(2)} s${wasFailing ? ', after failures' : ''}`;
-    this.add('info', DONE[action.kind], { ...fieldsOf(action), cause: action.cause, detail });
+    const failing = this.#failing.get(action.lane);
+    const isEnd = failing?.startsWith(`${action.kind} failed`) === true;
+    if (isEnd) this.#failing.delete(action.lane);
+    const detail = `${(tookMs / 1000).toFixed(2)} s${isEnd ? ', after failures' : ''}`;
+    const fields = { ...fieldsOf(action), cause: action.cause, detail };
+    const isAttempt = action.kind === 'createContainer' || action.kind === 'removeContainer';
+    this.add('info', DONE[action.kind], fields, failing !== undefined && !isEnd && isAttempt);
   }
 
   /** An action that failed; logged when the failure is new or another one than before. */
@@ -69,11 +75,7 @@ export class Journal {
     const text = `${action.kind} failed`;
     const isRepeated = this.#failing.get(action.lane) === `${text}:${message}`;
     this.#failing.set(action.lane, `${text}:${message}`);
-    if (!isRepeated) this.add('warn', text, fields);
-    else {
-      const event = this.#keep('warn', text, fields);
-      for (const listener of this.#listeners) listener(event);
-    }
+    this.add('warn', text, fields, isRepeated);
   }
 
   after(seq: number): readonly AgentEvent[] {
