@@ -34,7 +34,6 @@ export async function checkFiles(config: Config, parts: FileParts): Promise<Chec
     const resolver = createResolver({
       ...resolverParts,
       storedSlots: async () => [],
-      defaultLog: () => undefined,
     });
     try {
       await resolver();

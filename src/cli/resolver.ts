@@ -12,7 +12,6 @@ import {
   type Policy,
   resolveBlueprint,
 } from '../kinds/index.ts';
-import type { LogSpec } from '../model/container.ts';
 import type { Resolve, Slot } from '../model/ports.ts';
 import type { Io } from './io.ts';
 
@@ -23,8 +22,6 @@ export interface ResolverParts {
   log: Logger;
   /** Identities kept in the state directory; empty where there is none. */
   storedSlots(): Promise<readonly Slot[]>;
-  /** Log settings where a blueprint has none; undefined: the engine's own. */
-  defaultLog(): LogSpec | undefined;
 }
 
 /**
@@ -68,9 +65,7 @@ export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
       hasOwnerKey: false,
       readFile: readSmallText,
     };
-    const defaultLog = parts.defaultLog();
-    const complete = defaultLog === undefined ? context : { ...context, defaultLog };
-    return (blueprint) => resolveBlueprint(blueprint, complete);
+    return (blueprint) => resolveBlueprint(blueprint, context);
   };
 }
 

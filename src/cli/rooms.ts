@@ -5,14 +5,11 @@ import { createDockerEngine } from '../docker/engine.ts';
 import type { AgentParts, AgentSettings } from '../reconcile/agent.ts';
 import { openStore } from '../store/store.ts';
 import type { Io } from './io.ts';
-import { createLogDefault } from './log-default.ts';
 import { createResolver } from './resolver.ts';
 
 /** The rooms, constructed and connected; the agent only needs settings and a logger more. */
 export interface Rooms {
   parts: Omit<AgentParts, 'settings' | 'log'>;
-  /** Calls back when blueprints should be resolved anew although no file changed. */
-  onStale(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -32,18 +29,16 @@ export async function openRooms(
       log,
       deadlines: { pullStallMs: config.pullStallMs },
     });
-    const logDefault = createLogDefault(docker);
     const { blueprints } = config;
     const resolver = createResolver({
       config,
       env: io.env,
       log,
       storedSlots: () => store.loadSlots(),
-      defaultLog: () => logDefault.current(),
     });
     return {
       parts: {
-        engine: logDefault.engine,
+        engine: docker,
         store,
         source:
           blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),
@@ -51,7 +46,6 @@ export async function openRooms(
         clock,
         random,
       },
-      onStale: (listener) => logDefault.onChange(listener),
       close: async () => {
         await docker.close().catch(() => undefined);
         await store.close();

@@ -32,7 +32,6 @@ export async function run(call: Call): Promise<number> {
   const rooms = await openRooms(config, { io, log, access: 'own' });
   try {
     const agent = createAgent({ ...rooms.parts, log, settings: settingsOf(config, version) });
-    rooms.onStale(() => agent.refresh());
     const socket = new LocalSocket(config.socket, agent, log, io);
     await socket.open();
     try {

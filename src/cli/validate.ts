@@ -5,7 +5,7 @@ import { silentLogger } from '../base/log.ts';
 import { printable } from '../base/text.ts';
 import { openDirectory, readBlueprintFile } from '../directory/directory.ts';
 import { isDefinition } from '../directory/parse.ts';
-import { checkGraph, DEFAULT_LOG } from '../kinds/index.ts';
+import { checkGraph } from '../kinds/index.ts';
 import { decodeBlueprint } from '../model/blueprint.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
 import type { Resolve, SourceDocument } from '../model/ports.ts';
@@ -41,7 +41,6 @@ export async function validate(call: Call): Promise<number> {
     env: io.env,
     log: silentLogger,
     storedSlots: async () => [],
-    defaultLog: () => DEFAULT_LOG,
   });
   const resolve = await resolver();
   const gathered: Gathered = { findings: [], ours: [], elsewhere: [], blueprints: 0 };

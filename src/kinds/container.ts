@@ -65,7 +65,7 @@ export function readTemplate(
   const ports = checkMode(fields, networkMode, parts.ports);
   const { healthcheck, onUnhealthy } = readHealthcheck(fields);
   const instanceOnUnhealthy = readOnUnhealthy(fields);
-  const log = readLogging(fields) ?? scope.context.defaultLog;
+  const log = readLogging(fields);
   const probe = readProbe(fields);
   const update = readUpdate(fields);
   const container: Omit<ContainerSpec, 'env' | 'network'> = {

@@ -1,4 +1,3 @@
-import type { LogSpec } from '../model/container.ts';
 import type { Slot } from '../model/ports.ts';
 import type { BindPrefixMap } from './bind-map.ts';
 import type { Overlay } from './overlay.ts';
@@ -33,14 +32,6 @@ export interface KindContext {
   protectedPaths: readonly string[];
   /** The colony owner's key is here, so that missing identities will be registered. */
   hasOwnerKey: boolean;
-  /** Log settings where a blueprint has none; absent: the engine's own. */
-  defaultLog?: LogSpec;
   /** Content of a text file; throws an `EdgeError` such as `ENV_FILE_MISSING`. */
   readFile(path: string): string;
 }
-
-/** The engine's own json-file log grows without end; these limits do not (FIELDS.md 12). */
-export const DEFAULT_LOG: LogSpec = {
-  driver: 'json-file',
-  options: { 'max-size': '10m', 'max-file': '3' },
-};

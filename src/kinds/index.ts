@@ -1,5 +1,5 @@
 export { type BindPrefixMap, mapBindPath } from './bind-map.ts';
-export { DEFAULT_LOG, type KindContext } from './context.ts';
+export type { KindContext } from './context.ts';
 export { checkGraph, findCycle } from './graph.ts';
 export { executorNames, isOurs, type Ownership } from './ours.ts';
 export { BUILTIN_OVERLAYS, loadOverlays, type Overlay } from './overlay.ts';

@@ -86,6 +86,17 @@ export interface LimitSpec {
   pidsLimit?: number;
 }
 
+/** The engine's json-file log grows without end; these limits do not (FIELDS.md section 12). */
+const BOUNDED_LOG: LogSpec = { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } };
+
+/**
+ * Log settings of a new container: the blueprint's, else limits for json-file. An engine whose default is another driver
+ * is the operator's choice and keeps it: undefined.
+ */
+export function effectiveLog(log: LogSpec | undefined, engineDriver: string): LogSpec | undefined {
+  return log ?? (engineDriver === BOUNDED_LOG.driver ? BOUNDED_LOG : undefined);
+}
+
 export interface LogSpec {
   driver: string;
   options: Readonly<Record<string, string>>;

@@ -1,8 +1,8 @@
 import type { ContainerSpec, LimitSpec, MountSpec, PortSpec } from '../model/container.ts';
-import { LABEL } from '../model/container.ts';
+import { effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import { CONTAINER_NAME_VARIABLE, canonicalJson } from '../model/hash.ts';
-import type { ContainerDetail, ObservedContainer, ObservedImage } from '../model/observed.ts';
+import type { ContainerDetail, EngineInfo, ObservedContainer, ObservedImage } from '../model/observed.ts';
 
 /** Differences between a service and its container, sorted by what mends them. */
 export interface Drift {
@@ -24,8 +24,8 @@ export interface DriftContext {
   networkId: string | undefined;
   /** false: leave out what nobody can change on an existing container (we made it, or adopted it as it is). */
   immutable: boolean;
-  /** The engine adds variables and labels of its own (podman): ours must be in it, more may be. */
-  lenient: boolean;
+  /** The engine it runs on: its default log driver, and podman's habit of adding variables and labels of its own. */
+  engine: EngineInfo;
 }
 
 /** Compares a container with what its service asks for, field by field; equal ones give empty lists. */
@@ -38,7 +38,7 @@ export function driftOf(service: Service, container: ObservedContainer, context:
     );
   const detail = container.detail;
   if (detail === undefined) return { replace, update: [], disconnect: [] };
-  if (context.immutable) replace.push(...immutableDrift(service, detail, image, context.lenient));
+  if (context.immutable) replace.push(...immutableDrift(service, detail, image, context));
   const mode = networkModeDrift(service, detail);
   if (mode !== undefined) replace.push(mode);
   const limits = limitDrift(service.container.limits, detail.spec.limits);
@@ -54,10 +54,11 @@ function immutableDrift(
   service: Service,
   detail: ContainerDetail,
   image: ObservedImage | undefined,
-  lenient: boolean,
+  context: DriftContext,
 ): string[] {
   const wanted = service.container;
   const actual = detail.spec;
+  const lenient = context.engine.name === 'podman';
   const found: string[] = [];
   const compare = (field: string, want: unknown, have: unknown) => {
     if (canonicalJson(want) !== canonicalJson(have)) found.push(`${field} differs`);
@@ -87,7 +88,8 @@ function immutableDrift(
   compare('mounts', mountSet(wanted.mounts), mountSet(actual.mounts));
   compare('privileged', wanted.privileged, actual.privileged);
   if (wanted.init !== undefined) compare('init', wanted.init, actual.init ?? false);
-  if (wanted.log !== undefined) compare('log options', wanted.log, actual.log ?? null);
+  const log = effectiveLog(wanted.log, context.engine.loggingDriver);
+  if (log !== undefined) compare('log options', log, actual.log ?? null);
   compare('devices', wanted.devices ?? [], actual.devices ?? []);
   compare('added capabilities', sorted(wanted.capAdd), sorted(actual.capAdd));
   compare('dropped capabilities', sorted(wanted.capDrop), sorted(actual.capDrop));

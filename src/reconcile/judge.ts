@@ -26,7 +26,7 @@ export function judge(planning: Planning, service: Service, container: ObservedC
         ? observed.networks.find((candidate) => candidate.name === network.name)?.id
         : undefined,
     immutable: observed.adopted.get(container.id) !== service.specHash && !isPeers(container),
-    lenient: observed.engine.name === 'podman',
+    engine: observed.engine,
   };
   let drift = driftOf(service, container, context);
   if (context.immutable && observed.made.has(container.id)) {
@@ -75,7 +75,7 @@ function changedFields(planning: Planning, service: Service, container: Observed
     image: planning.observed.images.get(container.image),
     networkId: undefined,
     immutable: true,
-    lenient: false,
+    engine: planning.observed.engine,
   });
   const fields = drift.replace.filter((field) => !field.startsWith(`label ${LABEL.specHash}`));
   if (drift.connect !== undefined) fields.push(drift.connect.cause);

@@ -1,4 +1,4 @@
-import { LABEL } from '../model/container.ts';
+import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { hold, nameConflict, networkReady } from './plan-steps.ts';
@@ -29,10 +29,15 @@ export function createSuccessor(planning: Planning, service: Service, others: re
     cause,
     name,
     specHash: service.specHash,
-    spec: service.container,
+    spec: withLog(service.container, planning.observed.engine.loggingDriver),
     labels: { ...service.container.labels, ...service.managedLabels },
     replaces: old !== undefined,
   });
+}
+
+function withLog(spec: ContainerSpec, engineDriver: string): ContainerSpec {
+  const log = effectiveLog(spec.log, engineDriver);
+  return log === undefined ? spec : { ...spec, log };
 }
 
 /** While a successor cannot be made, the version before it is what keeps the service up. */

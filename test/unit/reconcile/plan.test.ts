@@ -376,3 +376,17 @@ function hashOfLive(
 ): string {
   return hashOf({ restart, limits });
 }
+
+test("plan: a container without log settings gets limits, unless the engine's own driver is another one", () => {
+  const created = (loggingDriver: string) => {
+    const observed = observedOf();
+    const [action] = plan(WEB, { ...observed, engine: { ...observed.engine, loggingDriver } }, 0).actions;
+    assert.ok(action?.kind === 'createContainer');
+    return action.spec.log;
+  };
+  assert.deepEqual(created('json-file'), {
+    driver: 'json-file',
+    options: { 'max-size': '10m', 'max-file': '3' },
+  });
+  assert.equal(created('journald'), undefined);
+});
