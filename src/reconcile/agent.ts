@@ -7,7 +7,7 @@ import type { Random } from '../base/random.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
 import { canonicalJson } from '../model/hash.ts';
-import type { ObservedState } from '../model/observed.ts';
+import type { ObservedState, Setback } from '../model/observed.ts';
 import type { DirectorySource, Engine, EngineEvent, Resolve, Store } from '../model/ports.ts';
 import type { AgentEvent, AgentStatus, AgentView, BlueprintReport, PlanReport } from '../model/status.ts';
 import { Apply } from './apply.ts';
@@ -156,8 +156,9 @@ class AgentLoop implements Agent {
     if (this.#source.desired !== desired) this.#bell.ring();
     const observed = this.#memory.observe(snapshot, busyBefore);
     if (desired.known) {
-      const crashed = this.#memory.review(desired, observed);
-      for (const setback of crashed) this.#tellSetback(setback.key, setback.reason, setback.message);
+      const { crashed, recovered } = this.#memory.review(desired, observed);
+      for (const setback of crashed) this.#crashed(setback);
+      for (const key of recovered) this.#journal.recovered(key);
       if (crashed.length > 0) this.#bell.ring();
     }
     this.#observed = observed;
@@ -237,14 +238,10 @@ class AgentLoop implements Agent {
     this.#journal.failed(outcome, setback);
   }
 
-  #tellSetback(key: string, reason: string, message: string): void {
+  #crashed(setback: Setback): void {
     this.#counters.failures += 1;
-    this.#lastErrors.set(key, `${reason}: ${message}`);
-    this.#journal.add('warn', 'container does not stay up', {
-      blueprint: key.split('/')[0] ?? key,
-      reason,
-      detail: message,
-    });
+    this.#lastErrors.set(setback.key, `${setback.reason}: ${setback.message}`);
+    this.#journal.crashed(setback);
   }
 
   /** Which services have been up, so that bringing one back counts as healing; and whose errors are over. */

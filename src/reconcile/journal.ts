@@ -29,6 +29,13 @@ const DONE: Record<ActionKind, string> = {
   removeVolume: 'volume removed',
 };
 
+/** Steps of a service on its way to a start, which do not end a row of failures. */
+const ATTEMPTS: ReadonlySet<ActionKind> = new Set<ActionKind>([
+  'createContainer',
+  'startContainer',
+  'removeContainer',
+]);
+
 type EventFields = Omit<AgentEvent, 'seq' | 'time' | 'level' | 'message'>;
 
 /** What the agent did: a bounded list in memory for the operator, and one log line each. */
@@ -61,7 +68,7 @@ export class Journal {
     if (isEnd) this.#failing.delete(action.lane);
     const detail = `${(tookMs / 1000).toFixed(2)} s${isEnd ? ', after failures' : ''}`;
     const fields = { ...fieldsOf(action), cause: action.cause, detail };
-    const isAttempt = action.kind === 'createContainer' || action.kind === 'removeContainer';
+    const isAttempt = ATTEMPTS.has(action.kind);
     this.add('info', DONE[action.kind], fields, failing !== undefined && !isEnd && isAttempt);
   }
 
@@ -76,6 +83,21 @@ export class Journal {
     const isRepeated = this.#failing.get(action.lane) === `${text}:${message}`;
     this.#failing.set(action.lane, `${text}:${message}`);
     this.add('warn', text, fields, isRepeated);
+  }
+
+  /** A service whose container starts and does not stay up; logged when that is new or another end than before. */
+  crashed({ key, reason, message }: Setback): void {
+    const blueprint = key.split('/')[0] ?? key;
+    const isRepeated = this.#failing.get(key) === `crashed:${message}`;
+    this.#failing.set(key, `crashed:${message}`);
+    this.add('warn', 'container does not stay up', { blueprint, reason, detail: message }, isRepeated);
+  }
+
+  /** A service has been fine for long after failures. */
+  recovered(key: string): void {
+    if (this.#failing.get(key) === undefined) return;
+    this.#failing.delete(key);
+    this.add('info', 'container stays up again', { blueprint: key.split('/')[0] ?? key });
   }
 
   after(seq: number): readonly AgentEvent[] {

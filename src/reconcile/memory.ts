@@ -194,9 +194,12 @@ export class WorkingMemory {
 
   /**
    * After a look: failures of services that have been fine for long are forgotten, and so is what concerns things that
-   * are gone; starts that did not last become setbacks. Returns those.
+   * are gone; starts that did not last become setbacks. Returns those, and the keys that are fine again.
    */
-  review(desired: DesiredState & { known: true }, observed: ObservedState): Setback[] {
+  review(
+    desired: DesiredState & { known: true },
+    observed: ObservedState,
+  ): { crashed: Setback[]; recovered: string[] } {
     const services = new Map(
       desired.blueprints.flatMap(({ services }) =>
         services.map((service) => [service.key, service] as const),
@@ -206,6 +209,7 @@ export class WorkingMemory {
     for (const id of this.#adopted.keys()) if (!ids.has(String(id))) this.#adopted.delete(id);
     const lastingBefore = this.#clock.monoMs() - LASTING_SUCCESS_MS;
     const crashed: Setback[] = [];
+    const recovered: string[] = [];
     for (const container of observed.containers) {
       const key = `${container.labels['colonies.deployment']}/${container.labels['colonies.instance']}/${container.labels['colonies.replica']}`;
       const service = services.get(key);
@@ -236,7 +240,7 @@ export class WorkingMemory {
       );
     }
     for (const key of this.#setbacks.keys()) if (isGone(String(key), services)) this.#setbacks.delete(key);
-    return crashed;
+    return { crashed, recovered };
   }
 }
 
