@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
 import { errorCode } from '../../src/base/errors.ts';
 import type { ContainerSpec, LimitSpec, RestartSpec } from '../../src/model/container.ts';
-import type { BoundPort, ObservedNetwork } from '../../src/model/observed.ts';
-import type { EngineEvent } from '../../src/model/ports.ts';
-import type { ManualClock } from './clock.ts';
-import { type Box, engineError, type FakeImage, normalReference } from './engine-types.ts';
+import type { BoundPort } from '../../src/model/observed.ts';
+import { EngineStock } from './engine-stock.ts';
+import { type Box, engineError } from './engine-types.ts';
 
 /** Docker waits 100 ms before the first restart, doubles up to a minute, and forgets after 10 s of running. */
 const FIRST_RESTART_MS = 100;
@@ -12,41 +10,11 @@ const LONGEST_RESTART_MS = 60_000;
 const LASTING_RUN_MS = 10_000;
 
 /** What is on the host: containers, images, networks, volumes, and what happens to them, as Docker 20.10 does it. */
-export class EngineWorld {
-  readonly clock: ManualClock;
-  readonly boxes = new Map<string, Box>();
-  /** Normalised reference to image. */
-  readonly tags = new Map<string, FakeImage>();
-  readonly networks = new Map<string, ObservedNetwork>();
-  readonly volumes = new Set<string>();
-  /** Volumes ever removed, for tests that none is. */
-  readonly removedVolumes: string[] = [];
-  /** Host paths that exist; a bind source below one of them does not count. */
-  readonly hostPaths = new Set<string>();
-  /** Ports held by processes that are no containers, as "8080/tcp". */
-  readonly foreignPorts = new Set<string>();
+export class EngineWorld extends EngineStock {
   arch = 'amd64';
   /** false: the engine is down and restarts nothing. */
   up = true;
-  onEvent: (event: EngineEvent) => void = () => {};
-  #serial = 0;
   #ephemeral = 32_768;
-
-  constructor(clock: ManualClock) {
-    this.clock = clock;
-    for (const name of ['bridge', 'host', 'none'])
-      this.networks.set(name, {
-        id: this.newId(),
-        name,
-        driver: name === 'none' ? 'null' : name,
-        labels: {},
-      });
-  }
-
-  newId(): string {
-    this.#serial += 1;
-    return createHash('sha256').update(`object ${this.#serial}`).digest('hex');
-  }
 
   byName(name: string): Box | undefined {
     for (const box of this.boxes.values()) if (box.name === name) return box;
@@ -274,48 +242,6 @@ export class EngineWorld {
     if (!box.networks.delete(network)) return;
     const id = this.networks.get(network)?.id ?? '';
     this.onEvent({ type: 'network', action: 'disconnect', id, name: network });
-  }
-
-  createNetwork(name: string, driver: string, labels: Readonly<Record<string, string>>): ObservedNetwork {
-    const present = this.networks.get(name);
-    if (present !== undefined) return present;
-    const network = { id: this.newId(), name, driver, labels: { ...labels } };
-    this.networks.set(name, network);
-    this.onEvent({ type: 'network', action: 'create', id: network.id, name });
-    return network;
-  }
-
-  removeNetwork(name: string): void {
-    const network = this.networks.get(name);
-    if (network === undefined) return;
-    for (const box of this.boxes.values())
-      if (box.state === 'running' && box.networks.has(name))
-        throw engineError('ENGINE_CONFLICT', name, `network ${name} has active endpoints`);
-    this.networks.delete(name);
-    this.onEvent({ type: 'network', action: 'destroy', id: network.id, name });
-  }
-
-  removeVolume(name: string): void {
-    if (!this.volumes.has(name)) return;
-    for (const box of this.boxes.values())
-      if (box.spec.mounts.some((mount) => mount.type === 'volume' && mount.source === name))
-        throw engineError('VOLUME_IN_USE', name, `volume is in use - [${box.id}]`);
-    this.volumes.delete(name);
-    this.removedVolumes.push(name);
-    this.onEvent({ type: 'volume', action: 'destroy', id: name });
-  }
-
-  findImage(reference: string): FakeImage | undefined {
-    const tagged = this.tags.get(normalReference(reference));
-    if (tagged !== undefined) return tagged;
-    for (const found of this.tags.values()) if (found.id === reference) return found;
-    return undefined;
-  }
-
-  /** Gives an image a name; the image that had it before loses it. */
-  tag(reference: string, found: FakeImage): void {
-    this.tags.set(normalReference(reference), found);
-    this.onEvent({ type: 'image', action: 'tag', id: reference });
   }
 
   /** The daemon goes away and with it every process, as without live-restore; 255 after a power cut. */

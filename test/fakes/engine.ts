@@ -2,6 +2,7 @@ import { errorCode } from '../../src/base/errors.ts';
 import type { EngineInfo, EngineSnapshot } from '../../src/model/observed.ts';
 import type { Engine, EngineAction, EngineEvent, Wanted } from '../../src/model/ports.ts';
 import type { ManualClock } from './clock.ts';
+import { carryOut } from './engine-effects.ts';
 import { ByHand } from './engine-hands.ts';
 import {
   type Call,
@@ -195,7 +196,7 @@ export class FakeEngine implements Engine {
 
   perform(action: EngineAction, signal: AbortSignal): Promise<{ id?: string; warnings?: readonly string[] }> {
     const id = 'id' in action ? action.id : '';
-    return this.#call(action.kind, action.name, id, signal, () => this.#effect(action));
+    return this.#call(action.kind, action.name, id, signal, () => carryOut(this.world, action));
   }
 
   async pull(
@@ -318,50 +319,6 @@ export class FakeEngine implements Engine {
     const { onCrash } = this.#crash;
     this.#crash = undefined;
     onCrash();
-  }
-
-  async #effect(action: EngineAction): Promise<{ id?: string; warnings?: readonly string[] }> {
-    const { world } = this;
-    switch (action.kind) {
-      case 'createNetwork':
-        return { id: world.createNetwork(action.name, action.driver, action.labels).id };
-      case 'createContainer':
-        return { id: world.create(action.name, action.spec, action.labels).id, warnings: [] };
-      case 'startContainer':
-        world.start(world.need(action.id));
-        return {};
-      case 'unpauseContainer':
-        world.unpause(world.need(action.id));
-        return {};
-      case 'stopContainer':
-        await world.stop(world.need(action.id), (action.timeoutS ?? 10) * 1_000);
-        return {};
-      case 'renameContainer':
-        world.rename(world.need(action.id), action.name);
-        return {};
-      case 'updateContainer':
-        world.update(world.need(action.id), action.restart, action.limits);
-        return {};
-      case 'connectNetwork':
-        world.connect(world.need(action.id), action.network, action.aliases);
-        return {};
-      case 'disconnectNetwork':
-        world.disconnect(world.need(action.id), action.network);
-        return {};
-      case 'removeContainer': {
-        const box = world.boxes.get(action.id);
-        if (box !== undefined) world.remove(box, action.force);
-        return {};
-      }
-      case 'removeNetwork':
-        world.removeNetwork(action.name);
-        return {};
-      case 'removeVolume':
-        world.removeVolume(action.name);
-        return {};
-      default:
-        throw new Error(`unknown action ${JSON.stringify(action satisfies never)}`);
-    }
   }
 
   #deliver(event: EngineEvent): void {
