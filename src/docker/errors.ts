@@ -116,7 +116,8 @@ const RULES: readonly Rule[] = [
   },
   {
     code: 'NETWORK_NOT_FOUND',
-    pattern: /network ("?[\w.-]+"?:? )?not found|no such network|unable to find network|network not found/i,
+    pattern:
+      /network ("?[\w.-]+"?:? )?not found|no such network(?! interface)|unable to find network|network not found/i,
   },
   { code: 'VOLUME_IN_USE', pattern: /volume .*(in use|being used)/i, subjects: ['volume'] },
   {

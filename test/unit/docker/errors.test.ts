@@ -156,6 +156,12 @@ const said: readonly [Subject, number, string, string, string?][] = [
   ['network', 403, 'error while removing network: network x id 1 has active endpoints', 'ENGINE_CONFLICT'],
   ['create', 400, 'Minimum memory limit allowed is 6MB', 'ENGINE_REFUSED'],
   ['container', 500, 'something broke', 'ENGINE_FAILED'],
+  [
+    'container',
+    500,
+    'adding interface veth1 to bridge docker0 failed: could not find bridge docker0: route ip+net: no such network interface',
+    'ENGINE_FAILED',
+  ],
   ['engine', 400, 'client version 1.99 is too new. Maximum supported API version is 1.41', 'ENGINE_PROTOCOL'],
   ['engine', 503, 'upstream away', 'ENGINE_PROTOCOL'],
 ];
