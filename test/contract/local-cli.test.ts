@@ -86,6 +86,7 @@ test('following events and watching end with 0 when interrupted', async (t) => {
   const { path, view } = await agentAt(t);
   const env = { COLONIES_EDGE_CONFIG: 'none', COLONIES_EDGE_SOCKET: path };
   const stop = new AbortController();
+  t.after(() => stop.abort());
   const follow = fakeIo({ env, signal: stop.signal });
   const watch = fakeIo({ env, signal: stop.signal });
   const codes = Promise.all([
@@ -111,6 +112,7 @@ test('run goes without an engine, answers, guards its state, and ends with 0', a
     DOCKER_HOST: `unix://${join(dir, 'no-engine.sock')}`,
   };
   const stop = new AbortController();
+  t.after(() => stop.abort());
   const agent = fakeIo({ env, signal: stop.signal });
   const running = dispatch(['run'], agent.io);
   const status = async () => {
@@ -145,6 +147,7 @@ test('run goes on without its socket when that cannot be made', async (t) => {
   const dir = await folder(t);
   await writeFile(join(dir, 'agent.sock'), 'no socket');
   const stop = new AbortController();
+  t.after(() => stop.abort());
   const { io, written } = fakeIo({
     env: {
       COLONIES_EDGE_CONFIG: 'none',
