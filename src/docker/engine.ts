@@ -61,7 +61,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     for (const listener of listeners) listener(event);
   };
   const closing = new AbortController();
-  const observer = new Observer(transport, versions, clock, deadlines, tell);
+  const observer = new Observer(transport, versions, clock, deadlines, tell, () => listeners.size > 0);
   const get = async (path: string, deadlineMs: number, signal: AbortSignal): Promise<unknown> => {
     const { api } = await versions.version(signal);
     const call = { method: 'GET', path: `/v${api}${path}`, deadlineMs, signal, subject: 'engine' } as const;

@@ -46,9 +46,11 @@ export class Lookups<T> {
     this.#free = options.most;
   }
 
-  /** Results by key; those that did not come in time are missing. `tag` is the version of the thing that is looked up. */
+  /** Results by key; those that did not come in time are missing. `tag` is the version of the thing that is looked up.
+   *  `patient`: nobody would hear of a late result, so all are waited for, each as long as its own deadline. */
   async gather(
     wants: readonly { key: string; tag: string }[],
+    patient: boolean,
     signal: AbortSignal,
   ): Promise<Map<string, Found<T>>> {
     const found = new Map<string, Found<T>>();
@@ -56,20 +58,18 @@ export class Lookups<T> {
     for (const { key, tag } of wants) {
       const flight = this.#start(key, tag);
       pending.set(key, flight);
-      if (this.#slow.has(key)) flight.late = true;
+      if (patient) flight.late = false;
+      else if (this.#slow.has(key)) flight.late = true;
     }
     const awaited = new Set([...pending.values()].filter((flight) => !flight.late));
-    const settled: Promise<void>[] = [];
     let wake = () => {};
     for (const [key, flight] of pending)
-      settled.push(
-        flight.done.then((result) => {
-          if (flight.late) return;
-          found.set(key, result);
-          awaited.delete(flight);
-          wake();
-        }),
-      );
+      void flight.done.then((result) => {
+        // Late may also mean that another caller began it anew: there is nothing left to wait for.
+        if (!flight.late) found.set(key, result);
+        awaited.delete(flight);
+        wake();
+      });
     while (awaited.size > 0 && !signal.aborted) {
       const before = awaited.size;
       const timer = new AbortController();
@@ -84,7 +84,7 @@ export class Lookups<T> {
       await Promise.race([progress, patience]);
       signal.removeEventListener('abort', onAbort);
       timer.abort();
-      if (awaited.size === before) break;
+      if (awaited.size === before && !patient) break;
     }
     for (const flight of awaited) flight.late = true;
     signal.throwIfAborted();

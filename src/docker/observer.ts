@@ -23,6 +23,8 @@ interface KeptDetail {
 const MOST_KEPT = 1024;
 /** Least time between two repeated inspections of containers that did not seem to change. */
 const SCRUB_MS = 20_000;
+/** While no events vouch for it, an inspection counts this long: enough for one that came late to be looked at. */
+const FRESH_MS = 2_000;
 
 /**
  * Looks at the engine. Listings are always made anew; inspections are kept as long as the event stream is up, the
@@ -40,6 +42,7 @@ export class Observer {
   #tags = '';
   #live = false;
   #scrubbedMs = Number.NEGATIVE_INFINITY;
+  readonly #watched: () => boolean;
 
   constructor(
     transport: Transport,
@@ -47,7 +50,10 @@ export class Observer {
     clock: Clock,
     deadlines: Deadlines,
     announce: (event: EngineEvent) => void,
+    /** Whether anybody would hear an announcement. */
+    watched: () => boolean,
   ) {
+    this.#watched = watched;
     this.#transport = transport;
     this.#versions = versions;
     this.#clock = clock;
@@ -155,12 +161,14 @@ export class Observer {
     signal: AbortSignal,
   ): Promise<Map<string, ContainerDetail>> {
     const details = new Map<string, ContainerDetail>();
+    const now = this.#clock.monoMs();
     const wants: { key: string; tag: string }[] = [];
     let oldest: { key: string; tag: string; atMs: number } | undefined;
     for (const { container, fingerprint } of listed) {
       if (container.labels[LABEL.managed] !== 'true') continue;
-      const kept = this.#live ? this.#details.get(container.id) : undefined;
-      if (kept === undefined || kept.tag !== fingerprint) {
+      const kept = this.#details.get(container.id);
+      const vouched = kept !== undefined && (this.#live || now - kept.atMs < FRESH_MS);
+      if (!vouched || kept.tag !== fingerprint) {
         wants.push({ key: container.id, tag: fingerprint });
         continue;
       }
@@ -168,13 +176,12 @@ export class Observer {
       if (oldest === undefined || kept.atMs < oldest.atMs)
         oldest = { key: container.id, tag: fingerprint, atMs: kept.atMs };
     }
-    const now = this.#clock.monoMs();
     // Drift that no event and no listing shows is found in the end, at a price an idle agent can pay.
     if (oldest !== undefined && now - oldest.atMs >= SCRUB_MS && now - this.#scrubbedMs >= SCRUB_MS) {
       this.#scrubbedMs = now;
       wants.push(oldest);
     }
-    for (const [id, found] of await this.#inspections.gather(wants, signal)) {
+    for (const [id, found] of await this.#inspections.gather(wants, !this.#watched(), signal)) {
       if (found.ok) details.set(id, found.value);
       else throwOutage(found.error);
     }
@@ -192,7 +199,7 @@ export class Observer {
       if (kept === undefined) wants.push({ key: ref, tag: '' });
       else images.set(ref, kept);
     }
-    for (const [ref, found] of await this.#images.gather(wants, signal)) {
+    for (const [ref, found] of await this.#images.gather(wants, !this.#watched(), signal)) {
       if (found.ok) images.set(ref, found.value);
       else throwOutage(found.error);
     }

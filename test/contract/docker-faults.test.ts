@@ -430,6 +430,19 @@ test('a slow inspection is left out, and announced when it is there', async (t) 
   await watching;
 });
 
+test('a look that nobody watches for waits for slow inspections', async (t) => {
+  const { engine } = await pair(
+    t,
+    listings(
+      () => [listed],
+      (socket) => {
+        setTimeout(() => reply(socket, 200, { Id: ID, Config: { Image: 'x:1' } }), 600);
+      },
+    ),
+  );
+  assert.equal((await engine.snapshot(nothing, signal)).containers[0]?.detail?.spec.image, 'x:1');
+});
+
 test('an engine that goes away between listing and inspection fails the snapshot', async (t) => {
   const { engine } = await pair(
     t,
