@@ -26,7 +26,7 @@ const RICH: ImageConfig = {
   StopSignal: 'SIGTERM',
   Entrypoint: ['sh', '-c'],
   Cmd: [WAIT[2] ?? ''],
-  Healthcheck: { Test: ['CMD', 'true'], Interval: 2e9, Timeout: 2e9, Retries: 2, StartPeriod: 1e9 },
+  Healthcheck: { Test: ['CMD', 'true'], Interval: 4e9, Timeout: 4e9, Retries: 2, StartPeriod: 1e9 },
 };
 
 /**
@@ -134,9 +134,13 @@ export class Ground {
 
   /** Removes everything this ground has on the engine. */
   async clear(): Promise<void> {
-    for (const node of this.#nodes)
-      for (const { Id } of await this.engine.containers({ label: [`colonies.node=${node}`] }))
-        await this.engine.remove(Id);
+    for (const node of this.#nodes) {
+      const left = await this.engine.containers({ label: [`colonies.node=${node}`] });
+      const removeNext = async (): Promise<void> => {
+        for (let one = left.pop(); one !== undefined; one = left.pop()) await this.engine.remove(one.Id);
+      };
+      await Promise.all([removeNext(), removeNext(), removeNext(), removeNext()]);
+    }
     await sweep(this.prefix, this.#enginePath);
     for (const name of this.#networks) await this.engine.removeNetwork(name);
     for (const name of this.#volumes) await this.engine.removeVolume(name);

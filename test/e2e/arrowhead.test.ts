@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { eventually } from '../fakes/engine-fixture.ts';
+import { seededRandom } from '../fakes/random.ts';
+import type { AgentUnderTest } from './support/agent.ts';
+import {
+  AUTHORS_TREE,
+  CONTAINERS,
+  copyBlueprints,
+  ensureRoom,
+  makeStandIns,
+  makeTree,
+  SEED,
+  SYSTEMS,
+  VOLUME,
+} from './support/arrowhead.ts';
+import { Ground } from './support/ground.ts';
+import { healed, type Life, livesOf, running } from './support/healing.ts';
+
+const ROUNDS = 8;
+const SLOW_MS = 60_000;
+
+const ground = new Ground('arrow');
+const { engine } = ground;
+let agent: AgentUnderTest;
+let files: string[];
+
+before(async () => {
+  await ensureRoom(engine);
+  ground.alsoRemove({ volumes: [VOLUME] });
+  await makeStandIns(ground);
+  const tree = ground.folder('tree');
+  makeTree(tree);
+  agent = await ground.agent({
+    flags: [
+      '--overlays',
+      'builtin:arrowhead',
+      '--bind-prefix-map',
+      `${AUTHORS_TREE}=${tree}`,
+      '--resync',
+      '10m',
+    ],
+  });
+  files = copyBlueprints(agent.blueprintDir);
+  await agent.start();
+});
+
+after(() => ground.close());
+
+/** What the systems answer on the ports that the blueprints publish. */
+async function echoes(): Promise<void> {
+  for (const [system, port] of Object.entries(SYSTEMS))
+    await eventually(
+      `${system} answers`,
+      async () => {
+        const answer = await fetch(`http://127.0.0.1:${port}/${system}/echo`).catch(() => undefined);
+        return (await answer?.text()) === 'Got it!';
+      },
+      SLOW_MS,
+    );
+}
+
+/** All seven and nothing else, under their own names, with the database's data. */
+async function allIsWell(): Promise<void> {
+  await agent.converged(SLOW_MS);
+  await echoes();
+  const listed = await engine.containers({ label: [`colonies.node=${agent.node}`] });
+  const names = listed.map(({ Names }) => Names[0]?.slice(1) ?? '').sort();
+  assert.deepEqual(names, [...CONTAINERS].sort());
+  const { output } = await engine.exec(
+    'c1-database',
+    'cat',
+    '/var/lib/mysql/baked',
+    '/var/lib/mysql/precious',
+  );
+  assert.equal(output, 'tables\nprecious data');
+  const volumes = await engine.call('GET', '/volumes');
+  assert.equal(volumes.Volumes.filter(({ Name }: { Name: string }) => Name === VOLUME).length, 1);
+}
+
+/** Does it to each of the seven, one after the other; each is back, and no other one is another container. */
+async function eachInTurn(work: (life: Life) => Promise<void>, sameId: boolean): Promise<void> {
+  for (const name of CONTAINERS) {
+    const before = await livesOf(engine, CONTAINERS);
+    const life = await running(engine, name);
+    await work(life);
+    const again = await healed(engine, name, life, SLOW_MS);
+    assert.equal(again.id === life.id, sameId);
+    const now = await livesOf(engine, CONTAINERS);
+    for (const other of CONTAINERS.filter((one) => one !== name))
+      assert.equal(now.get(other)?.id, before.get(other)?.id, `${other} is another container`);
+  }
+}
+
+test("the seven unchanged blueprints of the seed run on a machine that is not their author's", async () => {
+  for (const file of files)
+    assert.deepEqual(readFileSync(join(agent.blueprintDir, file)), readFileSync(join(SEED, file)));
+  assert.equal(files.length, 7);
+  await agent.converged(SLOW_MS);
+  await echoes();
+  const { code } = await engine.exec(
+    'c1-database',
+    'sh',
+    '-c',
+    'echo precious data > /var/lib/mysql/precious',
+  );
+  assert.equal(code, 0);
+  await allIsWell();
+});
+
+test('the files are mounted from the mapped tree, and cannot be written', async () => {
+  const { Mounts } = await engine.container('c1-gateway');
+  const sources = Mounts.map(({ Source }: { Source: string }) => Source);
+  assert.equal(sources.length, 4);
+  for (const source of sources) assert.ok(source.startsWith(join(ground.dir, 'tree')), source);
+  const write = await engine.exec('c1-gateway', 'sh', '-c', 'echo x >> /opt/arrowhead/run.sh');
+  assert.notEqual(write.code, 0);
+});
+
+test('each of the seven is killed once and is back, the same container', async () => {
+  await eachInTurn(({ id }) => engine.kill(id), true);
+  await allIsWell();
+});
+
+test('each of the seven is removed by force once and is made anew, the data stays', async () => {
+  await eachInTurn(({ id }) => engine.remove(id), false);
+  await allIsWell();
+});
+
+test('with the directory gone a restarted agent finds everything as it was and changes nothing', async () => {
+  const lives = await livesOf(engine, CONTAINERS);
+  await agent.stop();
+  renameSync(agent.blueprintDir, `${agent.blueprintDir}.away`);
+  agent.relay.reset();
+  await agent.start();
+  await agent.until(
+    ({ source, blueprints }) => source.state === 'away' && blueprints.length === 7,
+    'it knows',
+  );
+  await allIsWell();
+  assert.deepEqual(await livesOf(engine, CONTAINERS), lives);
+  assert.deepEqual(agent.relay.mutating, []);
+});
+
+test('a container killed while the directory is away is healed from the checkpoint', async () => {
+  const life = await running(engine, 'c1-orchestrator');
+  await engine.kill(life.id);
+  const again = await healed(engine, 'c1-orchestrator', life);
+  assert.equal(again.id, life.id);
+  await allIsWell();
+  renameSync(`${agent.blueprintDir}.away`, agent.blueprintDir);
+  await agent.until(({ source }) => source.state === 'ok', 'the directory is back');
+});
+
+/** A version of a seed blueprint with another environment, as an author would edit it. */
+function edited(file: string, round: number): unknown {
+  const document = JSON.parse(readFileSync(join(SEED, file), 'utf8'));
+  document.spec.instances[0].environment.ROUND = round;
+  return document;
+}
+
+test('an agent that is killed at random moments of its work ends with the seven, their data, and nothing else', async (t) => {
+  const seed = Number(process.env.COLONIES_EDGE_SEED ?? Date.now() % 1_000_000);
+  t.diagnostic(`COLONIES_EDGE_SEED=${seed}`);
+  const random = seededRandom(seed);
+  const one = <T>(list: readonly T[]): T => list[random.below(list.length)] as T;
+  const idOf = async (name: string) => (await engine.byName(name))?.Id ?? 'none';
+  const missing: string[] = [];
+  const deeds: Record<string, (round: number) => Promise<void>> = {
+    'kill two': async () => {
+      for (const name of [one(CONTAINERS), one(CONTAINERS)]) await engine.kill(await idOf(name));
+    },
+    'remove two': async () => {
+      for (const name of [one(CONTAINERS), one(CONTAINERS)]) await engine.remove(await idOf(name));
+    },
+    'edit two': async (round) => {
+      for (const file of [one(files), one(files)]) agent.write(file, edited(file, round));
+    },
+    'take one away': async () => {
+      const file = one(files);
+      agent.remove(file);
+      missing.push(file);
+    },
+  };
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    const deed = round === 1 ? 'edit two' : one(Object.keys(deeds));
+    await deeds[deed]?.(round);
+    const afterMs = random.below(1_500);
+    t.diagnostic(`round ${round}: ${deed}, agent killed after ${afterMs} ms`);
+    // The moment itself is what varies: nothing is waited for here.
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    await agent.kill('SIGKILL');
+    for (const file of missing.splice(0)) agent.write(file, edited(file, round));
+    await agent.start();
+  }
+  copyBlueprints(agent.blueprintDir);
+  await agent.until(({ blueprints }) => blueprints.length === 7, 'all seven are asked for');
+  await allIsWell();
+  for (const name of CONTAINERS) {
+    const { Config } = await engine.container(name);
+    assert.ok(!Config.Env.some((text: string) => text.startsWith('ROUND=')), `${name} is an old version`);
+  }
+});
+
+test('the agent stops with code 0, and a removed blueprint takes its container but not its volume', async () => {
+  agent.remove('arrowhead-c1-database.json');
+  await agent.until(({ blueprints }) => blueprints.length === 6, 'the database is gone');
+  assert.equal(await engine.byName('c1-database'), undefined);
+  const volumes = await engine.call('GET', '/volumes');
+  assert.ok(
+    volumes.Volumes.some(({ Name }: { Name: string }) => Name === VOLUME),
+    'the data is gone',
+  );
+  await agent.stop();
+});
