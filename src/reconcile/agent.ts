@@ -1,22 +1,23 @@
 import type { Clock } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
-import { EdgeError, errorText } from '../base/errors.ts';
+import { EdgeError } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
-import { canonicalJson } from '../model/hash.ts';
 import type { ObservedState, Setback } from '../model/observed.ts';
 import type { DirectorySource, Engine, EngineEvent, Resolve, Store } from '../model/ports.ts';
 import type { AgentEvent, AgentStatus, AgentView, BlueprintReport, PlanReport } from '../model/status.ts';
 import { Apply } from './apply.ts';
-import { backoffMs, ENGINE_BACKOFF } from './backoff.ts';
+import { EngineHealth } from './engine-health.ts';
 import { Journal } from './journal.ts';
 import { WorkingMemory } from './memory.ts';
+import { MemoryKeeper } from './memory-keeper.ts';
 import { plan } from './plan.ts';
-import { type ReportInput, reportAll, strays } from './report.ts';
+import { reportAll, strays } from './report.ts';
 import { SourceLane } from './source-lane.ts';
+import type { ReportInput } from './status-document.ts';
 import { planReport } from './text.ts';
 import { wantedOf } from './wanted.ts';
 
@@ -61,6 +62,10 @@ export interface Agent extends AgentView {
 /** Time between two looks when one reason follows the other, milliseconds: a burst of events is a few looks. */
 const GAP_MS = 30;
 
+/** After an engine's event comes one more look this much later, milliseconds: engines tell of some changes (Docker of a
+ *  pause) before their own listing shows them. */
+const SETTLED_MS = 500;
+
 /** How long calls under way may take to finish at the end, milliseconds. */
 const DRAIN_MS = 5_000;
 
@@ -76,6 +81,7 @@ class AgentLoop implements Agent {
   readonly #apply: Apply;
   readonly #source: SourceLane;
   readonly #journal: Journal;
+  readonly #keeper: MemoryKeeper;
   readonly #startedAt: number;
   readonly #running = new Map<string, Action>();
   readonly #work = new Set<Promise<void>>();
@@ -86,10 +92,10 @@ class AgentLoop implements Agent {
   #observed: ObservedState | undefined;
   #plan: Plan | undefined;
   #reports: ReadonlyMap<string, BlueprintReport> = new Map();
-  #engine: { state: 'ok' | 'away' | 'unknown'; sinceMs: number; error?: string; failures: number };
+  readonly #engine: EngineHealth;
   #nextLookAt = 0;
-  #savedMemory = '';
-  #memoryError: string | undefined;
+  /** Monotonic time of the look that confirms what the last event led to; undefined: there is none to come. */
+  #confirmAtMs: number | undefined;
   readonly #counters = { ticks: 0, actions: 0, failures: 0, healed: 0 };
 
   constructor(parts: AgentParts) {
@@ -101,7 +107,8 @@ class AgentLoop implements Agent {
     this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls);
     this.#journal = new Journal(clock, log);
     this.#startedAt = clock.now();
-    this.#engine = { state: 'unknown', sinceMs: this.#startedAt, failures: 0 };
+    this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal);
+    this.#engine = new EngineHealth(clock, random, this.#journal);
     this.#source = new SourceLane({
       ...parts,
       owner: { node: settings.node, colony: settings.colony },
@@ -114,7 +121,7 @@ class AgentLoop implements Agent {
 
   async run(signal: AbortSignal): Promise<void> {
     this.#journal.add('info', 'agent started', {});
-    await this.#restoreMemory();
+    await this.#keeper.restore();
     await this.#source.restore(signal);
     const lanes = Promise.all([
       this.#source.run(signal),
@@ -122,14 +129,14 @@ class AgentLoop implements Agent {
     ]);
     lanes.catch(() => undefined);
     while (!signal.aborted) {
-      const waitMs = await this.#look(signal);
+      const waitMs = this.#untilConfirmed(await this.#look(signal));
       this.#nextLookAt = this.#parts.clock.now() + waitMs;
       await this.#parts.clock.sleep(GAP_MS, signal).catch(() => undefined);
       await this.#bell.wait(Math.max(0, waitMs - GAP_MS), signal);
     }
     await within(this.#parts.clock, DRAIN_MS, Promise.all(this.#work));
     this.#hardStop.abort(new EdgeError('The agent is stopping', { code: 'CANCELLED', retry: 'cancelled' }));
-    await within(this.#parts.clock, DRAIN_MS, lanes);
+    await within(this.#parts.clock, DRAIN_MS, Promise.all([lanes, this.#keeper.idle()]));
     this.#journal.add('info', 'agent stopped', {});
   }
 
@@ -144,15 +151,16 @@ class AgentLoop implements Agent {
     this.#counters.ticks += 1;
     const desired = this.#source.desired;
     const busyBefore = new Set(this.#memory.busy);
+    if (this.#confirmAtMs !== undefined && clock.monoMs() >= this.#confirmAtMs) this.#confirmAtMs = undefined;
     let snapshot: Awaited<ReturnType<Engine['snapshot']>>;
     try {
       snapshot = await engine.snapshot(wantedOf(desired), signal);
     } catch (error) {
       if (signal.aborted) return 0;
       if (!(error instanceof EdgeError)) throw error;
-      return this.#engineAway(error);
+      return this.#engine.away(error);
     }
-    this.#engineBack();
+    this.#engine.back();
     if (this.#source.desired !== desired) this.#bell.ring();
     const observed = this.#memory.observe(snapshot, busyBefore);
     if (desired.known) {
@@ -167,36 +175,24 @@ class AgentLoop implements Agent {
     for (const action of this.#plan.actions) this.#dispatch(action);
     this.#reports = this.#reportMap();
     this.#rememberReady();
-    await this.#saveMemory();
+    this.#keeper.save();
     const resyncMs = settings.resyncMs * (0.9 + 0.1 * random.next());
     const wakeMs = this.#plan.wakeAtMs === undefined ? resyncMs : this.#plan.wakeAtMs - clock.monoMs();
     return Math.max(GAP_MS, Math.min(resyncMs, wakeMs));
   }
 
-  #engineAway(error: EdgeError): number {
-    const { clock, random } = this.#parts;
-    const text = errorText(error);
-    if (this.#engine.state !== 'away') {
-      this.#journal.add('warn', 'engine is away', { detail: text, reason: error.code });
-      this.#engine = { state: 'away', sinceMs: clock.now(), error: text, failures: 0 };
-    }
-    this.#engine.failures += 1;
-    this.#engine.error = text;
-    return backoffMs(this.#engine.failures, random.next(), ENGINE_BACKOFF);
-  }
-
-  #engineBack(): void {
-    if (this.#engine.state === 'ok') return;
-    const awayMs = this.#parts.clock.now() - this.#engine.sinceMs;
-    if (this.#engine.state === 'away')
-      this.#journal.add('info', 'engine is back', { detail: `was away for ${Math.round(awayMs / 1000)} s` });
-    this.#engine = { state: 'ok', sinceMs: this.#parts.clock.now(), failures: 0 };
-  }
-
   #onEngineEvent(event: EngineEvent): void {
     if (event.type === 'disconnected')
       this.#parts.log.debug('engine event stream ended', { detail: event.action });
+    this.#confirmAtMs = this.#parts.clock.monoMs() + SETTLED_MS;
     this.#bell.ring();
+  }
+
+  /** The wait after a look, cut short when a confirming look is due before. */
+  #untilConfirmed(waitMs: number): number {
+    if (this.#confirmAtMs === undefined) return waitMs;
+    const dueMs = this.#confirmAtMs - this.#parts.clock.monoMs();
+    return Math.max(GAP_MS, Math.min(waitMs, dueMs));
   }
 
   #afterPlan({ adopt, finished }: Plan): void {
@@ -261,31 +257,6 @@ class AgentLoop implements Agent {
     }
   }
 
-  async #restoreMemory(): Promise<void> {
-    try {
-      this.#memory.load(await this.#parts.store.loadMemory());
-      this.#savedMemory = canonicalJson(this.#memory.save());
-    } catch (error) {
-      this.#journal.add('warn', 'remembered failures cannot be loaded', { detail: errorText(error) });
-    }
-  }
-
-  async #saveMemory(): Promise<void> {
-    const memory = this.#memory.save();
-    const text = canonicalJson(memory);
-    if (text === this.#savedMemory) return;
-    try {
-      await within(this.#parts.clock, DRAIN_MS, this.#parts.store.saveMemory(memory));
-      this.#savedMemory = text;
-      this.#memoryError = undefined;
-    } catch (error) {
-      const note = errorText(error);
-      if (note !== this.#memoryError)
-        this.#journal.add('warn', 'remembered failures cannot be saved', { detail: note });
-      this.#memoryError = note;
-    }
-  }
-
   #reportMap(): Map<string, BlueprintReport> {
     const desired = this.#source.desired;
     if (!desired.known) return new Map();
@@ -296,7 +267,7 @@ class AgentLoop implements Agent {
       plan: this.#plan,
       running: this.#running,
       lastErrors: this.#lastErrors,
-      engineAway: this.#engine.state === 'away' ? (this.#engine.error ?? 'engine is away') : undefined,
+      engineAway: this.#engine.awayBecause,
       now: clock.now(),
       node: settings.node,
       location: settings.location,
@@ -308,7 +279,6 @@ class AgentLoop implements Agent {
 
   status(): AgentStatus {
     const { settings, engine } = this.#parts;
-    const { state, sinceMs, error } = this.#engine;
     const desired = this.#source.desired;
     const info = this.#observed?.engine;
     const { source, checkpoint, warnings } = this.#source.view();
@@ -324,9 +294,7 @@ class AgentLoop implements Agent {
         stateDir: settings.stateDir,
       },
       engine: {
-        state,
-        since: isoTime(sinceMs),
-        ...(error === undefined ? {} : { lastError: error }),
+        ...this.#engine.view(),
         endpoint: engine.endpoint,
         name: info?.name ?? '',
         version: info?.version ?? '',
@@ -345,7 +313,7 @@ class AgentLoop implements Agent {
       })),
       pulls: [...this.#memory.pulls.values()].map((pull) => ({ ...pull, since: isoTime(pull.since) })),
       strays: desired.known && this.#observed !== undefined ? strays(desired, this.#observed) : [],
-      warnings: [...warnings, ...(this.#memoryError === undefined ? [] : [this.#memoryError])],
+      warnings: [...warnings, ...(this.#keeper.error === undefined ? [] : [this.#keeper.error])],
       counters: { ...this.#counters },
     };
   }
