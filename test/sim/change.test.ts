@@ -130,6 +130,28 @@ simulation(
   },
 );
 
+for (const restartPolicy of ['no', 'unless-stopped', 'on-failure:2'])
+  simulation(
+    `a new version that dies at once is given back to the old one (restart policy ${restartPolicy})`,
+    async (sim) => {
+      await deployed(sim);
+      const { id } = sim.box('web-a');
+      const dying = sim.offer('app:dying');
+      sim.world.tag('app:dying', { ...dying, program: () => ({ exitsAfterMs: 1_000, exitCode: 1 }) });
+      sim.directory.write(
+        'web.json',
+        deployment('web', [{ name: 'web-a', image: 'app:dying', restartPolicy }, { name: 'web-b' }]),
+      );
+      await sim.run(60_000);
+      assert.equal(sim.box('web-a').id, id);
+      assert.ok(sim.goal.met(), sim.account());
+      assert.deepEqual([...new Set(sim.waits('web'))], ['ReplacementFailed']);
+      const mark = sim.mark();
+      await sim.run(60_000);
+      sim.expectMutations(mark, []);
+    },
+  );
+
 simulation('when neither version can start, both wait longer and longer', async (sim) => {
   const ports = [{ container: 80, host: 8080 }];
   await deployed(sim, [{ name: 'web-a', ports, restartPolicy: 'no' }]);

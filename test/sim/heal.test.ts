@@ -68,6 +68,17 @@ simulation('a paused container goes on without waiting for the resync', async (s
   sim.expectMutations(mark, ['unpauseContainer web-b']);
 });
 
+simulation('a change that the engine tells before its own listing shows it is seen', async (sim) => {
+  await deployed(sim);
+  const box = sim.box('web-b');
+  // Docker 20.10 sends the event of a pause first and stores the state afterwards.
+  sim.world.onEvent({ type: 'container', action: 'pause', id: box.id, name: box.name });
+  await sim.run(200);
+  box.state = 'paused';
+  await healsAtOnce(sim);
+  assert.ok(sim.isRunning('web-b'));
+});
+
 simulation('a container stopped by hand is started again', async (sim) => {
   await deployed(sim);
   void sim.byHand.stop('web-a');
