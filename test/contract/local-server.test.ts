@@ -38,9 +38,16 @@ async function raw(path: string, text: string): Promise<string> {
   socket.on('data', (chunk) => {
     answer += chunk.toString();
   });
+  const closed = closeOf(socket);
   socket.write(text);
-  await once(socket, 'close');
+  await closed;
   return answer;
+}
+
+/** Resolves when the connection is gone, with an error or without. */
+function closeOf(socket: Socket): Promise<void> {
+  socket.on('error', () => {});
+  return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
 /** Waits until the condition holds; fails after five seconds. */
@@ -143,12 +150,12 @@ test('half a request is closed, and meanwhile others are served', async (t) => {
 test('a request that trickles in is closed although bytes keep coming', async (t) => {
   const { path } = await started(t, { idleMs: 200 });
   const socket = createConnection({ path });
-  socket.on('error', () => {});
+  const closed = closeOf(socket);
   const drip = setInterval(() => socket.write('x'), 50);
+  t.after(() => clearInterval(drip));
   socket.write('GET /v1/status HTTP/1.1\r\nX-Long: ');
   socket.resume();
-  await once(socket, 'close');
-  clearInterval(drip);
+  await closed;
 });
 
 test('a view that throws gives 500 and the server lives on', async (t) => {
