@@ -80,7 +80,12 @@ function immutableDrift(
     compare('entrypoint', wanted.entrypoint ?? image.entrypoint, actual.entrypoint ?? []);
     compare('user', wanted.user ?? image.user, actual.user ?? '');
     compare('working directory', wanted.workingDir ?? image.workingDir, actual.workingDir ?? '');
-    compare('health check', wanted.healthcheck ?? image.healthcheck ?? null, actual.healthcheck ?? null);
+    const healthcheck = wanted.healthcheck ?? image.healthcheck;
+    compare(
+      'health check',
+      checkOf(healthcheck, context.engine),
+      checkOf(actual.healthcheck, context.engine),
+    );
     compare('stop signal', wanted.stopSignal ?? image.stopSignal ?? '', actual.stopSignal ?? '');
   }
   if (wanted.hostname !== undefined) compare('hostname', wanted.hostname, actual.hostname ?? '');
@@ -96,6 +101,13 @@ function immutableDrift(
   compare('extra hosts', sorted(wanted.extraHosts), sorted(actual.extraHosts));
   compare('read-only root', wanted.readOnlyRootfs ?? false, actual.readOnlyRootfs ?? false);
   return found;
+}
+
+/** Engines before API 1.44 drop the start interval without a word. */
+function checkOf(check: ContainerSpec['healthcheck'], engine: EngineInfo): unknown {
+  if (check === undefined) return null;
+  const [major = 0, minor = 0] = engine.apiVersion.split('.').map(Number);
+  return major === 1 && minor < 44 ? { ...check, startIntervalMs: undefined } : check;
 }
 
 /** Labels that say who made a container are not compared: generation, node and colony change without a new container. */

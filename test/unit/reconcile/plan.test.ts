@@ -390,3 +390,16 @@ test("plan: a container without log settings gets limits, unless the engine's ow
   });
   assert.equal(created('journald'), undefined);
 });
+
+test('plan: a start interval is not missed on an engine that does not know it', () => {
+  const healthcheck = { test: ['CMD', 'x'], intervalMs: 1, timeoutMs: 1, retries: 1, startPeriodMs: 0 };
+  const desired = desiredOf(
+    blueprintOf('web', { spec: { healthcheck: { ...healthcheck, startIntervalMs: 500 } } }),
+  );
+  const dropped = withContainer(convergedOf(desired), 'web', (container) => ({
+    detail: { ...detailOf(container), spec: { ...detailOf(container).spec, healthcheck } },
+  }));
+  assert.equal(text(desired, dropped), CONVERGED);
+  const newer = { ...dropped, engine: { ...dropped.engine, apiVersion: '1.44' } };
+  assert.match(text(desired, newer), /health check differs/);
+});
