@@ -1,5 +1,5 @@
 // What tests leave behind: containers, networks, volumes, images, processes and temporary folders.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pause } from './project.mjs';
@@ -13,6 +13,8 @@ export class Leftovers {
   constructor() {
     /** Every test gets its temporary folders in here. Short: a unix socket's path has at most 107 bytes. */
     this.folder = mkdtempSync(join(tmpdir(), 'cet-'));
+    // As open as /tmp itself: some tests act as another user.
+    chmodSync(this.folder, 0o1777);
     /** @type {EngineClient | undefined} */
     this.client = undefined;
     /** @type {Map<string, string>} */
