@@ -13,7 +13,7 @@ export interface EngineHost {
   images: { sleeper: string; graceful: string; defaults: string };
   /** Lets time pass until the promise settles. */
   drive<T>(promise: Promise<T>): Promise<T>;
-  /** Lets time pass until the condition holds; fails after 15 s. */
+  /** Lets time pass until the condition holds; fails when it takes too long. */
   until(condition: () => Promise<boolean> | boolean, what: string): Promise<void>;
   /** `docker kill`, `docker pause`, by container id. */
   kill(id: string): Promise<void>;

@@ -14,7 +14,7 @@ import { createDockerEngine } from '../../src/docker/engine.ts';
 import { EngineBench, type EngineHost, IMAGE_DEFAULTS } from './engine-bench.ts';
 import { ENGINE_CASES } from './engine-cases.ts';
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 30_000;
 const PREFIX = `ce-case-${systemRandom.hex(6)}-`;
 const IMAGES = {
   sleeper: `${PREFIX}sleeper:1`,
