@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { EdgeError, errorText } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
+import { LABEL } from '../model/container.ts';
 import type { EngineEvent } from '../model/ports.ts';
 import { engineError } from './errors.ts';
 import { numberAt, objectAt, textAt } from './json.ts';
@@ -26,15 +27,24 @@ export function decodeEvent(json: unknown): DecodedEvent | undefined {
   const type = textAt(json, 'Type');
   const word = textAt(json, 'Action') || textAt(json, 'status');
   const action = type === 'container' ? (PODMAN_WORDS[word] ?? word) : word;
-  // Each health check is an exec: three events every interval that say nothing.
-  if (!TYPES.has(type) || action.startsWith('exec_')) return undefined;
+  // Each health check is an exec: three events every interval that say nothing. Nor do mounts: a start says it too.
+  if (!TYPES.has(type) || action.startsWith('exec_') || action === 'mount' || action === 'unmount')
+    return undefined;
   const actor = objectAt(json, 'Actor');
   const attributes = objectAt(actor, 'Attributes');
   const id = textAt(actor, 'ID') || textAt(json, 'id');
   const name = textAt(attributes, 'name');
   const named = type === 'container' ? id : textAt(attributes, 'container');
+  const isForeign = type === 'container' && textAt(attributes, LABEL.managed) !== 'true';
   return {
-    event: { type: type as EngineEvent['type'], action, id, ...(name === '' ? {} : { name }) },
+    event: {
+      type: type as EngineEvent['type'],
+      action,
+      id,
+      ...(name === '' ? {} : { name }),
+      ...(type === 'network' && named !== '' ? { container: named } : {}),
+      ...(isForeign ? { isForeign } : {}),
+    },
     containers: named === '' ? [] : [named],
     time: timeOf(json),
   };

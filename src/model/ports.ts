@@ -21,6 +21,10 @@ export interface EngineEvent {
   id: string;
   /** Container name, where the event tells it. */
   name?: string;
+  /** The container a network's event is about, by id. */
+  container?: string;
+  /** true: about a container without the label `colonies.managed`. */
+  isForeign?: boolean;
 }
 
 /** The container engine, as `reconcile` sees it. Every failure is an `EdgeError` with one of the `ENGINE_*` codes

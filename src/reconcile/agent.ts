@@ -19,7 +19,7 @@ import { reportAll, strays } from './report.ts';
 import { SourceLane } from './source-lane.ts';
 import type { ReportInput } from './status-document.ts';
 import { planReport } from './text.ts';
-import { wantedOf } from './wanted.ts';
+import { isNoise, wantedOf } from './wanted.ts';
 
 /** Everything the agent needs, handed over by `main`. */
 export interface AgentParts {
@@ -91,6 +91,8 @@ class AgentLoop implements Agent {
   readonly #lastErrors = new Map<string, string>();
   #observed: ObservedState | undefined;
   #plan: Plan | undefined;
+  /** The desired state that the newest plan is for. */
+  #plannedFor: DesiredState | undefined;
   #reports: ReadonlyMap<string, BlueprintReport> = new Map();
   readonly #engine: EngineHealth;
   #nextLookAt = 0;
@@ -161,7 +163,8 @@ class AgentLoop implements Agent {
       return this.#engine.away(error);
     }
     this.#engine.back();
-    if (this.#source.desired !== desired) this.#bell.ring();
+    const isNewest = this.#source.desired === desired;
+    if (!isNewest) this.#bell.ring();
     const observed = this.#memory.observe(snapshot, busyBefore);
     if (desired.known) {
       const { crashed, recovered } = this.#memory.review(desired, observed);
@@ -172,6 +175,7 @@ class AgentLoop implements Agent {
     this.#observed = observed;
     this.#plan = plan(desired, observed, clock.monoMs());
     this.#afterPlan(this.#plan);
+    this.#plannedFor = isNewest ? this.#source.desired : desired;
     for (const action of this.#plan.actions) this.#dispatch(action);
     this.#reports = this.#reportMap();
     this.#rememberReady();
@@ -184,6 +188,7 @@ class AgentLoop implements Agent {
   #onEngineEvent(event: EngineEvent): void {
     if (event.type === 'disconnected')
       this.#parts.log.debug('engine event stream ended', { detail: event.action });
+    if (isNoise(event, this.#observed, this.#plan)) return;
     this.#confirmAtMs = this.#parts.clock.monoMs() + SETTLED_MS;
     this.#bell.ring();
   }
@@ -318,9 +323,11 @@ class AgentLoop implements Agent {
     };
   }
 
-  /** Everything asked for is there and nothing was refused: the engine answers, and the newest plan is empty. */
+  /** Everything asked for is there and nothing was refused: the engine answers, and the newest plan, which is for just
+   *  this desired state, is empty. */
   #isConverged(desired: DesiredState): boolean {
     if (!desired.known || this.#plan === undefined || this.#engine.state !== 'ok') return false;
+    if (this.#plannedFor !== desired) return false;
     const { actions, holds } = this.#plan;
     if (actions.length > 0 || holds.length > 0 || this.#running.size > 0 || desired.refusals.length > 0)
       return false;
@@ -328,7 +335,7 @@ class AgentLoop implements Agent {
   }
 
   plan(): PlanReport {
-    return planReport(this.#plan ?? { actions: [], holds: [], adopt: [], finished: [] });
+    return planReport(this.#plan);
   }
 
   events(after: number): readonly AgentEvent[] {

@@ -60,8 +60,10 @@ export function planText(plan: Plan): string {
   return lines.length === 0 ? 'nothing to do: converged' : lines.join('\n');
 }
 
-/** A plan for the outside: no environment, no key material. */
-export function planReport(plan: Plan): PlanReport {
+/** A plan for the outside: no environment, no key material. Undefined before the first look. */
+export function planReport(plan: Plan | undefined): PlanReport {
+  if (plan === undefined)
+    return { converged: false, actions: [], holds: [], text: 'nothing was looked at yet' };
   return {
     converged: plan.actions.length === 0 && plan.holds.length === 0,
     actions: plan.actions.map((action) => ({

@@ -86,7 +86,7 @@ test('a line without end comes in pieces and does not fill the memory', async ()
 test('an event names the container it changed, a network event too', () => {
   const die = { Type: 'container', Action: 'die', Actor: { ID: 'c1', Attributes: { name: 'web' } }, time: 5 };
   assert.deepEqual(decodeEvent(die), {
-    event: { type: 'container', action: 'die', id: 'c1', name: 'web' },
+    event: { type: 'container', action: 'die', id: 'c1', name: 'web', isForeign: true },
     containers: ['c1'],
     time: '5',
   });
@@ -96,6 +96,9 @@ test('an event names the container it changed, a network event too', () => {
     Actor: { ID: 'n1', Attributes: { container: 'c1' } },
   };
   assert.deepEqual(decodeEvent(left)?.containers, ['c1']);
+  assert.equal(decodeEvent(left)?.event.container, 'c1');
+  const ours = { ...die, Actor: { ID: 'c1', Attributes: { 'colonies.managed': 'true' } } };
+  assert.equal(decodeEvent(ours)?.event.isForeign, undefined);
 });
 
 test('health is told, execs and foreign kinds are not', () => {

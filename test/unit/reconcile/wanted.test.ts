@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EngineEvent } from '../../../src/model/ports.ts';
+import { plan } from '../../../src/reconcile/plan.ts';
+import { isNoise } from '../../../src/reconcile/wanted.ts';
+import { blueprintOf, containerFor, convergedOf, desiredOf } from '../../fakes/planning.ts';
+
+const DESIRED = desiredOf(blueprintOf('web'));
+const BASE = convergedOf(DESIRED);
+const [OURS] = BASE.containers;
+const FOREIGN = {
+  ...BASE.containers[0],
+  id: 'f',
+  name: 'job',
+  labels: {},
+} as (typeof BASE.containers)[number];
+const OBSERVED = { ...BASE, containers: [...BASE.containers, FOREIGN] };
+const CONVERGED = plan(DESIRED, OBSERVED, 0);
+
+function noise(event: Partial<EngineEvent>, holds = CONVERGED): boolean {
+  return isNoise({ type: 'container', action: 'die', id: 'f', ...event }, OBSERVED, holds);
+}
+
+test('what a foreign container does is no reason to look', () => {
+  assert.equal(noise({ isForeign: true }), true);
+  assert.equal(noise({ type: 'network', action: 'connect', id: 'n', container: 'f' }), true);
+});
+
+test('what our containers, images and networks do is a reason, and so is what we cannot place', () => {
+  assert.equal(noise({ id: OURS?.id ?? '' }), false);
+  assert.equal(noise({ type: 'network', action: 'disconnect', id: 'n', container: OURS?.id ?? '' }), false);
+  assert.equal(noise({ type: 'network', action: 'connect', id: 'n', container: 'never seen' }), false);
+  assert.equal(noise({ type: 'network', action: 'destroy', id: 'n' }), false);
+  assert.equal(noise({ type: 'image', action: 'untag' }), false);
+  assert.equal(noise({ type: 'connected', action: '' }), false);
+});
+
+test('before the first look, everything is a reason', () => {
+  assert.equal(
+    isNoise({ type: 'container', action: 'die', id: 'f', isForeign: true }, undefined, undefined),
+    false,
+  );
+});
+
+test('while a foreign container holds a wanted name, what foreign containers do is a reason', () => {
+  const [service] = DESIRED.blueprints[0]?.services ?? [];
+  assert.ok(service);
+  const held = plan(DESIRED, { ...BASE, containers: [containerFor(service, { labels: {} })] }, 0);
+  assert.equal(noise({ isForeign: true }, held), false);
+});
