@@ -32,13 +32,15 @@ export interface DriftContext {
 export function driftOf(service: Service, container: ObservedContainer, context: DriftContext): Drift {
   const replace: string[] = [];
   const image = context.image ?? undefined;
-  if (image !== undefined && container.imageId !== '' && container.imageId !== image.id)
-    replace.push(
-      `image ${service.container.image} is now ${shortId(image.id)}, container runs ${shortId(container.imageId)}`,
-    );
+  const isOther = image !== undefined && container.imageId !== '' && container.imageId !== image.id;
+  if (isOther) replace.push(imageClause(service.container.image, image, container));
   const detail = container.detail;
   if (detail === undefined) return { replace, update: [], disconnect: [] };
-  if (context.immutable) replace.push(...immutableDrift(service, detail, image, context));
+  if (context.immutable) {
+    if (!isOther && detail.spec.image !== service.container.image)
+      replace.push(`image is ${detail.spec.image} instead of ${service.container.image}`);
+    replace.push(...immutableDrift(service, detail, image, context));
+  }
   const mode = networkModeDrift(service, detail);
   if (mode !== undefined) replace.push(mode);
   const limits = limitDrift(service.container.limits, detail.spec.limits);
@@ -48,6 +50,15 @@ export function driftOf(service: Service, container: ObservedContainer, context:
   if (canonicalJson(restart) !== canonicalJson(detail.spec.restart))
     update.push(`restart policy is ${restartText(detail.spec.restart)} instead of ${restartText(restart)}`);
   return { replace, update, ...networkDrift(service, detail, context) };
+}
+
+/** A container made of another image, or of the one that had this name before. */
+function imageClause(wanted: string, image: ObservedImage, container: ObservedContainer): string {
+  const made = container.detail?.spec.image ?? container.image;
+  // A listing gives the id where the name has moved on.
+  const isNamed = made !== '' && made !== wanted && !shortId(container.imageId).startsWith(shortId(made));
+  if (isNamed) return `image is ${made} instead of ${wanted}`;
+  return `image ${wanted} is now ${shortId(image.id)}, container runs ${shortId(container.imageId)}`;
 }
 
 function immutableDrift(
@@ -63,7 +74,6 @@ function immutableDrift(
   const compare = (field: string, want: unknown, have: unknown) => {
     if (canonicalJson(want) !== canonicalJson(have)) found.push(`${field} differs`);
   };
-  if (actual.image !== wanted.image) found.push(`image is ${actual.image} instead of ${wanted.image}`);
   found.push(
     ...mapDrift(
       'environment variable',

@@ -186,6 +186,22 @@ const cases: { name: string; desired?: DesiredState; observed: ObservedState; pl
     plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image app:1 is now feedfeedfeed, container runs ${imageOf('app:1').id.slice(7, 19)}`,
   },
   {
+    name: 'made anew by hand of another image: the cause names both, inspected or not',
+    observed: withContainer(convergedOf(WEB), 'web', (container) => ({
+      imageId: 'sha256:feedfeedfeedfeed',
+      image: 'other:2',
+      detail: { ...detailOf(container), spec: { ...detailOf(container).spec, image: 'other:2' } },
+    })),
+    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image is other:2 instead of app:1`,
+  },
+  {
+    name: 'another name of the same image: that is another image',
+    observed: withContainer(convergedOf(WEB), 'web', (container) => ({
+      detail: { ...detailOf(container), spec: { ...detailOf(container).spec, image: 'other:2' } },
+    })),
+    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image is other:2 instead of app:1`,
+  },
+  {
     name: 'image gone but container runs: nothing to do',
     observed: observedOf({ containers: convergedOf(WEB).containers, images: new Map([['app:1', null]]) }),
     plan: CONVERGED,
