@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engineSocket } from '../../../build/lib/engine.mjs';
 import { makeTinyImage } from '../../../build/tiny-image.mjs';
-import { sweep, uniquePrefix } from '../../fakes/engine-fixture.ts';
+import { eventually, sweep, uniquePrefix } from '../../fakes/engine-fixture.ts';
 import { type AgentOptions, AgentUnderTest } from './agent.ts';
 import { TestEngine } from './engine.ts';
 import { type ImageConfig, loadImage, type Platform } from './image.ts';
@@ -128,22 +128,43 @@ export class Ground {
   async close(): Promise<void> {
     for (const agent of this.#agents) if (agent.alive) await agent.kill('SIGKILL');
     for (const relay of this.#relays) await relay.close();
-    await this.clear();
-    rmSync(this.dir, { recursive: true, force: true });
+    try {
+      await this.clear();
+    } finally {
+      rmSync(this.dir, { recursive: true, force: true });
+    }
   }
 
   /** Removes everything this ground has on the engine. */
   async clear(): Promise<void> {
     for (const node of this.#nodes) {
       const left = await this.engine.containers({ label: [`colonies.node=${node}`] });
-      const removeNext = async (): Promise<void> => {
-        for (let one = left.pop(); one !== undefined; one = left.pop()) await this.engine.remove(one.Id);
-      };
-      await Promise.all([removeNext(), removeNext(), removeNext(), removeNext()]);
+      await inParallel(4, left, ({ Id }) => this.engine.remove(Id));
     }
-    await sweep(this.prefix, this.#enginePath);
+    // The engine lets go of a network a moment after it said that the container is gone.
+    await eventually('everything with the prefix is removed', () => this.#swept(), 30_000);
     for (const name of this.#networks) await this.engine.removeNetwork(name);
     for (const name of this.#volumes) await this.engine.removeVolume(name);
     for (const name of this.#images) await this.engine.removeImage(name);
   }
+
+  #swept(): Promise<boolean> {
+    return sweep(this.prefix, this.#enginePath).then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+/** Does the work for each item, at most so many at the same time. */
+export async function inParallel<T>(
+  lanes: number,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = [...items];
+  const lane = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
 }
