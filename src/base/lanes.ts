@@ -1,5 +1,8 @@
 import type { Clock } from './clock.ts';
 
+/** A reason made once: the default one is an exception with a stack trace, for each wait. */
+const NO_LONGER_NEEDED = 'no longer needed';
+
 /** Lets at most `width` pieces of work run at the same time; the others wait in order. */
 export class Limiter {
   readonly #width: number;
@@ -35,6 +38,11 @@ export class Doorbell {
     this.#clock = clock;
   }
 
+  /** true: the next wait ends at once. */
+  get isRung(): boolean {
+    return this.#rung;
+  }
+
   ring(): void {
     this.#rung = true;
     this.#wake?.();
@@ -49,7 +57,7 @@ export class Doorbell {
         signal.addEventListener('abort', () => resolve(), { once: true, signal: timer.signal });
         this.#clock.sleep(ms, timer.signal).then(resolve, resolve);
       });
-      timer.abort();
+      timer.abort(NO_LONGER_NEEDED);
       this.#wake = undefined;
     }
     this.#rung = false;
@@ -66,6 +74,6 @@ export async function within<T>(clock: Clock, ms: number, work: Promise<T>): Pro
   try {
     return await Promise.race([work, limit]);
   } finally {
-    timer.abort();
+    timer.abort(NO_LONGER_NEEDED);
   }
 }

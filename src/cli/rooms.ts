@@ -2,7 +2,7 @@ import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/table.ts';
 import { openDirectory } from '../directory/directory.ts';
 import { createDockerEngine } from '../docker/engine.ts';
-import type { AgentParts, AgentSettings } from '../reconcile/agent.ts';
+import type { AgentParts, AgentSettings } from '../reconcile/agent-parts.ts';
 import { openStore } from '../store/store.ts';
 import type { Io } from './io.ts';
 import { createResolver } from './resolver.ts';

@@ -35,6 +35,7 @@ export function decodeEvent(json: unknown): DecodedEvent | undefined {
   const id = textAt(actor, 'ID') || textAt(json, 'id');
   const name = textAt(attributes, 'name');
   const named = type === 'container' ? id : textAt(attributes, 'container');
+  const node = textAt(attributes, LABEL.node);
   const isForeign = type === 'container' && textAt(attributes, LABEL.managed) !== 'true';
   return {
     event: {
@@ -44,6 +45,7 @@ export function decodeEvent(json: unknown): DecodedEvent | undefined {
       ...(name === '' ? {} : { name }),
       ...(type === 'network' && named !== '' ? { container: named } : {}),
       ...(isForeign ? { isForeign } : {}),
+      ...(node === '' ? {} : { node }),
     },
     containers: named === '' ? [] : [named],
     time: timeOf(json),

@@ -25,6 +25,8 @@ export interface EngineEvent {
   container?: string;
   /** true: about a container without the label `colonies.managed`. */
   isForeign?: boolean;
+  /** Label `colonies.node` of the container. */
+  node?: string;
 }
 
 /** The container engine, as `reconcile` sees it. Every failure is an `EdgeError` with one of the `ENGINE_*` codes

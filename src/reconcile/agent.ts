@@ -1,14 +1,12 @@
-import type { Clock } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
 import { EdgeError } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
-import type { Logger } from '../base/log.ts';
-import type { Random } from '../base/random.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
 import type { ObservedState, Setback } from '../model/observed.ts';
-import type { DirectorySource, Engine, EngineEvent, Resolve, Store } from '../model/ports.ts';
-import type { AgentEvent, AgentStatus, AgentView, BlueprintReport, PlanReport } from '../model/status.ts';
+import type { Engine, EngineEvent } from '../model/ports.ts';
+import type { AgentEvent, AgentStatus, BlueprintReport, PlanReport } from '../model/status.ts';
+import type { Agent, AgentParts } from './agent-parts.ts';
 import { Apply } from './apply.ts';
 import { EngineHealth } from './engine-health.ts';
 import { Journal } from './journal.ts';
@@ -21,46 +19,9 @@ import type { ReportInput } from './status-document.ts';
 import { planReport } from './text.ts';
 import { isNoise, wantedOf } from './wanted.ts';
 
-/** Everything the agent needs, handed over by `main`. */
-export interface AgentParts {
-  engine: Engine;
-  store: Store;
-  /** Absent: heal from the checkpoint only. */
-  source: DirectorySource | undefined;
-  /** Makes a resolver from the present policy, overlays, slots and environment; called before each reading. Throws an
-   *  `EdgeError` when one of those files is broken; the last good resolver then stays in force. */
-  resolver(): Promise<Resolve>;
-  clock: Clock;
-  random: Random;
-  log: Logger;
-  settings: AgentSettings;
-}
-
-export interface AgentSettings {
-  version: string;
-  node: string;
-  location: string;
-  colony: string;
-  stateDir: string;
-  /** Longest time between two looks, before jitter. */
-  resyncMs: number;
-  /** Pulls that run at the same time. */
-  pullLanes: number;
-  /** Engine calls that change something and run at the same time. */
-  actionLanes: number;
-  /** Name of the network that is never removed. */
-  defaultNetwork: string;
-}
-
-export interface Agent extends AgentView {
-  /** Runs until the signal is aborted, then lets calls under way finish (at most 5 s). Containers keep running. */
-  run(signal: AbortSignal): Promise<void>;
-  /** Reads the source and looks at the engine now, instead of at the next resync. */
-  refresh(): void;
-}
-
-/** Time between two looks when one reason follows the other, milliseconds: a burst of events is a few looks. */
+/** Least time between two looks, milliseconds. It doubles while reasons keep coming: a burst of events is a few looks. */
 const GAP_MS = 30;
+const MOST_GAP_MS = 240;
 
 /** After an engine's event comes one more look this much later, milliseconds: engines tell of some changes (Docker of a
  *  pause) before their own listing shows them. */
@@ -130,11 +91,13 @@ class AgentLoop implements Agent {
       this.#parts.engine.watch((event) => this.#onEngineEvent(event), signal),
     ]);
     lanes.catch(() => undefined);
+    let gapMs = GAP_MS;
     while (!signal.aborted) {
       const waitMs = this.#untilConfirmed(await this.#look(signal));
       this.#nextLookAt = this.#parts.clock.now() + waitMs;
-      await this.#parts.clock.sleep(GAP_MS, signal).catch(() => undefined);
-      await this.#bell.wait(Math.max(0, waitMs - GAP_MS), signal);
+      await this.#parts.clock.sleep(gapMs, signal).catch(() => undefined);
+      gapMs = this.#bell.isRung ? Math.min(gapMs * 2, MOST_GAP_MS) : GAP_MS;
+      await this.#bell.wait(Math.max(0, waitMs - gapMs), signal);
     }
     await within(this.#parts.clock, DRAIN_MS, Promise.all(this.#work));
     this.#hardStop.abort(new EdgeError('The agent is stopping', { code: 'CANCELLED', retry: 'cancelled' }));
@@ -188,7 +151,7 @@ class AgentLoop implements Agent {
   #onEngineEvent(event: EngineEvent): void {
     if (event.type === 'disconnected')
       this.#parts.log.debug('engine event stream ended', { detail: event.action });
-    if (isNoise(event, this.#observed, this.#plan)) return;
+    if (isNoise(event, this.#parts.settings.node, this.#observed, this.#plan)) return;
     this.#confirmAtMs = this.#parts.clock.monoMs() + SETTLED_MS;
     this.#bell.ring();
   }

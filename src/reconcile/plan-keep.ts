@@ -97,7 +97,6 @@ function mend(
 ): void {
   if (drift === undefined) return;
   const { restart, limits } = service.container;
-  const live = liveHash(service.container);
   if (drift.connect !== undefined) {
     if (networkReady(planning, service)) attach(planning, service, container, drift);
     return;
@@ -119,8 +118,10 @@ function mend(
     });
     return;
   }
+  if (drift.update.length === 0) return;
+  const live = liveHash(service.container);
   const reported = container.detail === undefined ? '' : liveHash(container.detail.spec);
-  if (drift.update.length > 0 && planning.observed.updated.get(container.id) !== `${live}:${reported}`)
+  if (planning.observed.updated.get(container.id) !== `${live}:${reported}`)
     planning.act({
       ...base,
       kind: 'updateContainer',

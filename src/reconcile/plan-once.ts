@@ -1,7 +1,7 @@
 import { LABEL } from '../model/container.ts';
 import type { Store } from '../model/ports.ts';
 import type { PlanReport } from '../model/status.ts';
-import type { AgentParts } from './agent.ts';
+import type { AgentParts } from './agent-parts.ts';
 import { WorkingMemory } from './memory.ts';
 import { plan } from './plan.ts';
 import { SourceLane } from './source-lane.ts';

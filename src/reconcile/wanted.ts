@@ -23,12 +23,16 @@ export function wantedOf(desired: DesiredState): Wanted {
  */
 export function isNoise(
   event: EngineEvent,
+  node: string,
   observed: ObservedState | undefined,
   plan: Plan | undefined,
 ): boolean {
   if (observed === undefined || plan === undefined) return false;
   if (plan.holds.some(({ reason }) => reason === 'NameConflict')) return false;
-  if (event.container === undefined) return event.isForeign === true;
+  if (event.container === undefined)
+    return event.isForeign === true || (event.node !== undefined && event.node !== node);
   const subject = observed.containers.find(({ id }) => id === event.container);
-  return subject !== undefined && subject.labels[LABEL.managed] !== 'true';
+  if (subject === undefined) return false;
+  const { [LABEL.managed]: managed, [LABEL.node]: owner = node } = subject.labels;
+  return managed !== 'true' || owner !== node;
 }

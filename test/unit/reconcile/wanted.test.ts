@@ -18,12 +18,17 @@ const OBSERVED = { ...BASE, containers: [...BASE.containers, FOREIGN] };
 const CONVERGED = plan(DESIRED, OBSERVED, 0);
 
 function noise(event: Partial<EngineEvent>, holds = CONVERGED): boolean {
-  return isNoise({ type: 'container', action: 'die', id: 'f', ...event }, OBSERVED, holds);
+  return isNoise({ type: 'container', action: 'die', id: 'f', ...event }, 'edge-1', OBSERVED, holds);
 }
 
 test('what a foreign container does is no reason to look', () => {
   assert.equal(noise({ isForeign: true }), true);
   assert.equal(noise({ type: 'network', action: 'connect', id: 'n', container: 'f' }), true);
+});
+
+test("what another node's containers do is no reason either", () => {
+  assert.equal(noise({ node: 'edge-2' }), true);
+  assert.equal(noise({ node: 'edge-1' }), false);
 });
 
 test('what our containers, images and networks do is a reason, and so is what we cannot place', () => {
@@ -37,7 +42,7 @@ test('what our containers, images and networks do is a reason, and so is what we
 
 test('before the first look, everything is a reason', () => {
   assert.equal(
-    isNoise({ type: 'container', action: 'die', id: 'f', isForeign: true }, undefined, undefined),
+    isNoise({ type: 'container', action: 'die', id: 'f', isForeign: true }, 'edge-1', undefined, undefined),
     false,
   );
 });

@@ -1,0 +1,43 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { DirectorySource, Engine, Resolve, Store } from '../model/ports.ts';
+import type { AgentView } from '../model/status.ts';
+
+/** Everything the agent needs, handed over by `main`. */
+export interface AgentParts {
+  engine: Engine;
+  store: Store;
+  /** Absent: heal from the checkpoint only. */
+  source: DirectorySource | undefined;
+  /** Makes a resolver from the present policy, overlays, slots and environment; called before each reading. Throws an
+   *  `EdgeError` when one of those files is broken; the last good resolver then stays in force. */
+  resolver(): Promise<Resolve>;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  settings: AgentSettings;
+}
+
+export interface AgentSettings {
+  version: string;
+  node: string;
+  location: string;
+  colony: string;
+  stateDir: string;
+  /** Longest time between two looks, before jitter. */
+  resyncMs: number;
+  /** Pulls that run at the same time. */
+  pullLanes: number;
+  /** Engine calls that change something and run at the same time. */
+  actionLanes: number;
+  /** Name of the network that is never removed. */
+  defaultNetwork: string;
+}
+
+export interface Agent extends AgentView {
+  /** Runs until the signal is aborted, then lets calls under way finish (at most 5 s). Containers keep running. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Reads the source and looks at the engine now, instead of at the next resync. */
+  refresh(): void;
+}
