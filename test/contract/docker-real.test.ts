@@ -490,30 +490,3 @@ test('events are delivered, a moved tag is noticed, and a change made by hand sh
   stop.abort();
   await watching;
 });
-
-test('logs come as lines, followed until the container ends', async () => {
-  const command = ['sh', '-c', 'echo out; echo err >&2; printf "h\\303\\244lf"; sleep 0.1; echo " line"'];
-  const { id, name } = await create(specOf(plain, { command }));
-  await start(id, name);
-  const seen: string[] = [];
-  for await (const { stream, line } of engine.logs(id, { follow: true, signal }))
-    seen.push(`${stream}: ${line}`);
-  assert.deepEqual(seen.sort(), ['stderr: err', 'stdout: hälf line', 'stdout: out']);
-  const last: string[] = [];
-  for await (const { line } of engine.logs(id, { tail: 1, signal })) last.push(line);
-  assert.equal(last.length, 1);
-});
-
-test('the command line learns version, machine, disk and its own containers', async () => {
-  await engine.ping(signal);
-  assert.equal((await engine.version(signal)).name, 'docker');
-  const info = await engine.info(signal);
-  assert.ok(info.cpus > 0 && info.memoryBytes > 0 && info.rootDir !== '');
-  assert.ok((await engine.disk(signal)).imagesBytes > 0);
-  const { id } = await create(specOf(plain, { labels: { 'test.mark': prefix } }));
-  const found = await engine.findContainers({ 'test.mark': prefix, [LABEL.managed]: '' }, signal);
-  assert.deepEqual(
-    found.map((one) => one.id),
-    [id],
-  );
-});
