@@ -7,7 +7,7 @@ import { liveHash } from '../model/hash.ts';
 import type { EngineSnapshot, ObservedState, PullProgress, Setback } from '../model/observed.ts';
 import type { Memory } from '../model/ports.ts';
 import { backoffMs, SERVICE_BACKOFF } from './backoff.ts';
-import { isOurs } from './ownership.ts';
+import { isOurs, keyOf } from './ownership.ts';
 import { type Failure, LASTING_SUCCESS_MS, nextSetback, otherVersionKey } from './setback.ts';
 
 /** Most entries of each kind that are kept; the least recently used go first, and are only ever a look dearer. */
@@ -33,6 +33,8 @@ export class WorkingMemory {
   readonly #made = lru<true>(MOST);
   readonly #fresh = lru<number>(MOST);
   readonly #crashesSeen = lru<true>(MOST);
+  /** Replacements that found their port taken, until the next look shows who had it. */
+  readonly #clashes = lru<Omit<Failure, 'permanent'>>(MOST);
   #runningSince = new Map<string, number>();
   readonly pulls = new Map<string, PullProgress>();
   readonly busy = new Set<string>();
@@ -111,8 +113,9 @@ export class WorkingMemory {
       : outcome.message;
     const failure = { key: action.lane, specHash: hashOf(action), reason: outcome.reason, message };
     // A failed replacement interrupts the version that works: it is not repeated at short intervals.
-    const permanent = outcome.permanent || (replaces && action.kind === 'startContainer');
-    return this.fail({ ...failure, permanent });
+    const isReplacementStart = replaces && action.kind === 'startContainer';
+    if (isReplacementStart && outcome.reason === 'PortConflict') this.#clashes.set(action.lane, failure);
+    return this.fail({ ...failure, permanent: outcome.permanent || isReplacementStart });
   }
 
   #remember(action: Action, id: string | undefined): void {
@@ -239,8 +242,27 @@ export class WorkingMemory {
         }),
       );
     }
+    this.#reviewClashes(observed);
     for (const key of this.#setbacks.keys()) if (isGone(String(key), services)) this.#setbacks.delete(key);
     return { crashed, recovered };
+  }
+
+  /**
+   * A start that an agent before us had asked for can come true after our look: the port was then held by the service's own
+   * old version, which says nothing against the new one. That is worth a short wait, not the longest.
+   */
+  #reviewClashes(observed: ObservedState): void {
+    for (const [key, failure] of mapOf(this.#clashes)) {
+      if (observed.busy.has(key)) continue;
+      this.#clashes.delete(key);
+      const isOldUp = observed.containers.some(
+        (container) =>
+          keyOf(container) === key &&
+          container.state === 'running' &&
+          container.labels['colonies.spec-hash'] !== failure.specHash,
+      );
+      if (isOldUp) this.fail({ ...failure, permanent: false });
+    }
   }
 }
 

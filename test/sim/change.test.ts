@@ -181,6 +181,30 @@ simulation(
   },
 );
 
+simulation(
+  'a replacement that finds its port held by its own old version, started once more by an earlier call, is tried again soon',
+  async (sim) => {
+    const ports = [{ container: 80, host: 8080 }];
+    await deployed(sim, [{ name: 'web-a', ports }]);
+    const { id } = sim.box('web-a');
+    sim.deploy(deployment('web', [{ name: 'web-a', ports, environment: { V: '2' } }]));
+    await sim.until(() => sim.world.boxes.get(id)?.state === 'exited', 'the old one is stopped', 20_000);
+    // An agent that was killed had asked for this start; the engine only comes to it now.
+    await sim.until(
+      () => sim.engine.calls.some((call) => call.kind === 'startContainer' && call.result === undefined),
+      'the new one is being started',
+      5_000,
+    );
+    sim.world.start(sim.box('web-a'));
+    const took = await sim.settle();
+    assert.ok(
+      sim.engine.calls.some((call) => call.result === 'PORT_CONFLICT'),
+      'the port was held',
+    );
+    assert.ok(took < 30_000, `took ${took} ms`);
+  },
+);
+
 simulation('a replacement left half done under its temporary name is finished, not repeated', async (sim) => {
   await deployed(sim);
   sim.deploy(deployment('web', [{ name: 'web-a', environment: { V: '2' } }, { name: 'web-b' }]));
