@@ -7,6 +7,13 @@ import { gzipSync } from 'node:zlib';
 import { isMain, root } from './lib/project.mjs';
 import { ensurePackages, runScript } from './setup.mjs';
 
+/**
+ * Started as a program, the agent bounds what only the command line and the environment of Node can bound: new space,
+ * old space, V8's and libuv's threads, malloc's arenas. `npm run bench` measures with and without.
+ */
+const SHEBANG =
+  '#!/usr/bin/env -S MALLOC_ARENA_MAX=1 UV_THREADPOOL_SIZE=2 node --max-semi-space-size=1 --max-old-space-size=64 --v8-pool-size=0';
+
 /** @param {string[]} args @returns {string | undefined} */
 function git(...args) {
   try {
@@ -52,7 +59,7 @@ export async function bundle({ outdir = 'dist', sourcemap = false, entry = 'src/
     metafile: true,
     legalComments: 'none',
     logLevel: 'warning',
-    banner: { js: '#!/usr/bin/env node' },
+    banner: { js: SHEBANG },
     define: {
       'process.env.NODE_ENV': '"production"',
       COLONIES_EDGE_VERSION: JSON.stringify(facts.version),
