@@ -15,7 +15,7 @@ import { run } from './run.mjs';
  * @property {string} [blueprints] default: `blueprints` in the folder
  * @property {string} [dockerHost] default: what the environment says
  * @property {string[]} [extra] more flags
- * @property {string[]} [nodeFlags] for node itself
+ * @property {string[]} [nodeFlags] for node itself, instead of those in the program's first line
  */
 
 /** One agent; may be started again after it has ended. */
@@ -42,9 +42,9 @@ export class Agent {
     args.push('--socket', this.socket, '--node', node, '--network', network, '--log-format', 'text');
     if (dockerHost !== undefined) args.push('--docker-host', dockerHost);
     const log = openSync(this.logFile, 'a');
-    this.child = spawn(process.execPath, [...nodeFlags, program, ...args, ...extra], {
-      stdio: ['ignore', log, log],
-    });
+    // Started as users start it, so that the flags of its first line count; given ones take their place.
+    const [command, ...before] = nodeFlags.length > 0 ? [process.execPath, ...nodeFlags, program] : [program];
+    this.child = spawn(command, [...before, ...args, ...extra], { stdio: ['ignore', log, log] });
   }
 
   /** Whether the process runs. */

@@ -18,7 +18,8 @@ it('builds the same bytes twice, as one executable CommonJS file with the licenc
     assert.equal(await digest('a'), await digest('b'));
     const file = join(folder, 'a', 'colonies-edge.cjs');
     accessSync(file, constants.X_OK);
-    assert.match(readFileSync(file, 'utf8'), /^#!\/usr\/bin\/env node\n/);
+    // Only the first line: a failure would print all of it.
+    assert.match(readFileSync(file, 'utf8').split('\n', 1)[0] ?? '', /^#!\/usr\/bin\/env .*\bnode\b/);
     assert.match(readFileSync(join(folder, 'a', 'LICENSES.txt'), 'utf8'), /^colonies-edge \d/);
   } finally {
     rmSync(folder, { recursive: true, force: true });
