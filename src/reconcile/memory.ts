@@ -2,19 +2,18 @@ import { type LRU, lru } from 'tiny-lru';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
+import { LABEL } from '../model/container.ts';
 import type { DesiredState } from '../model/desired.ts';
 import { liveHash } from '../model/hash.ts';
 import type { EngineSnapshot, ObservedState, PullProgress, Setback } from '../model/observed.ts';
 import type { Memory } from '../model/ports.ts';
 import { backoffMs, SERVICE_BACKOFF } from './backoff.ts';
-import { isOurs, keyOf } from './ownership.ts';
+import { crashes, isCurrent, servicesOf } from './crashes.ts';
+import { keyOf } from './ownership.ts';
 import { type Failure, LASTING_SUCCESS_MS, nextSetback, otherVersionKey } from './setback.ts';
 
 /** Most entries of each kind that are kept; the least recently used go first, and are only ever a look dearer. */
 const MOST = 1_000;
-
-/** A restart this soon after our start counts as a failed start, milliseconds. */
-const CRASH_WITHIN_MS = 10_000;
 
 /** A pulled image is fresh for `pullPolicy: Always` this long, milliseconds. */
 const FRESH_MS = 600_000;
@@ -189,12 +188,6 @@ export class WorkingMemory {
     for (const { id, specHash } of adoptions) this.#adopted.set(id, specHash);
   }
 
-  /** Forgets every setback of a blueprint, so that its services are tried at once. */
-  forget(blueprint: string): void {
-    for (const key of this.#setbacks.keys())
-      if (String(key).startsWith(`${blueprint}/`)) this.#setbacks.delete(key);
-  }
-
   /**
    * After a look: failures of services that have been fine for long are forgotten, and so is what concerns things that
    * are gone; starts that did not last become setbacks. Returns those, and the keys that are fine again.
@@ -203,44 +196,26 @@ export class WorkingMemory {
     desired: DesiredState & { known: true },
     observed: ObservedState,
   ): { crashed: Setback[]; recovered: string[] } {
-    const services = new Map(
-      desired.blueprints.flatMap(({ services }) =>
-        services.map((service) => [service.key, service] as const),
-      ),
-    );
+    const services = servicesOf(desired);
     const ids = new Set(observed.containers.map(({ id }) => id));
     for (const id of this.#adopted.keys()) if (!ids.has(String(id))) this.#adopted.delete(id);
-    const lastingBefore = this.#clock.monoMs() - LASTING_SUCCESS_MS;
     const crashed: Setback[] = [];
+    for (const { token, ...failure } of crashes(services, observed, desired.owner)) {
+      if (this.#crashesSeen.has(token)) continue;
+      this.#crashesSeen.set(token, true);
+      crashed.push(this.fail(failure));
+    }
     const recovered: string[] = [];
+    const lastingBefore = this.#clock.monoMs() - LASTING_SUCCESS_MS;
     for (const container of observed.containers) {
-      const key = `${container.labels['colonies.deployment']}/${container.labels['colonies.instance']}/${container.labels['colonies.replica']}`;
-      const service = services.get(key);
-      if (service === undefined || !isOurs(container, desired.owner)) continue;
-      if (container.labels['colonies.spec-hash'] !== service.specHash) continue;
       const since = observed.runningSince.get(container.id);
-      if (since !== undefined && since < lastingBefore) {
-        this.#setbacks.delete(key);
-        this.#setbacks.delete(otherVersionKey(key, service.specHash));
-      }
-      const crash = crashOf(container, service.container.restart.name);
-      if (crash === undefined || this.#crashesSeen.has(crash.token) || observed.busy.has(key)) continue;
-      this.#crashesSeen.set(crash.token, true);
-      const twins = observed.containers.filter(
-        (other) => other.id !== container.id && sameService(other, container),
-      );
-      const reason = twins.length > 0 ? ('ReplacementFailed' as const) : ('CrashLoop' as const);
-      // Beside its predecessor a version that does not stay up is given back at once, and not tried again soon.
-      if (twins.length === 0 && container.state === 'restarting') continue;
-      crashed.push(
-        this.fail({
-          key,
-          specHash: service.specHash,
-          reason,
-          message: crash.message,
-          permanent: twins.length > 0,
-        }),
-      );
+      const key = keyOf(container);
+      const service = key === undefined ? undefined : services.get(key);
+      if (since === undefined || since >= lastingBefore || service === undefined) continue;
+      if (!isCurrent(container, service, desired.owner) || !this.#setbacks.has(service.key)) continue;
+      this.#setbacks.delete(service.key);
+      this.#setbacks.delete(otherVersionKey(service.key, service.specHash));
+      recovered.push(service.key);
     }
     this.#reviewClashes(observed);
     for (const key of this.#setbacks.keys()) if (isGone(String(key), services)) this.#setbacks.delete(key);
@@ -259,7 +234,7 @@ export class WorkingMemory {
         (container) =>
           keyOf(container) === key &&
           container.state === 'running' &&
-          container.labels['colonies.spec-hash'] !== failure.specHash,
+          container.labels[LABEL.specHash] !== failure.specHash,
       );
       if (isOldUp) this.fail({ ...failure, permanent: false });
     }
@@ -270,29 +245,6 @@ function isGone(key: string, services: ReadonlyMap<string, unknown>): boolean {
   if (/^(image|network|volume|container):/.test(key)) return false;
   const [service = key] = key.split('#');
   return !services.has(service) && services.size > 0 && service.split('/').length === 3;
-}
-
-function sameService(a: { labels: Readonly<Record<string, string>> }, b: typeof a): boolean {
-  return ['colonies.deployment', 'colonies.instance', 'colonies.replica'].every(
-    (label) => a.labels[label] === b.labels[label],
-  );
-}
-
-/** A container that ended by itself soon after its start, or is being restarted by the engine; one token for each end. */
-function crashOf(
-  container: ObservedState['containers'][number],
-  policy: string,
-): { token: string; message: string } | undefined {
-  const { detail, state } = container;
-  if (detail === undefined) return undefined;
-  const ranMs = Date.parse(detail.finishedAt) - Date.parse(detail.startedAt);
-  const text = `exited ${detail.exitCode} after ${Math.max(0, Math.round(ranMs / 1000))} s${detail.error === '' ? '' : `: ${detail.error}`}`;
-  const token = `${container.id}:${detail.startedAt}`;
-  if (state === 'restarting') return { token: `${container.id}:restarting`, message: text };
-  const byItself = policy === 'no' || policy === 'on-failure';
-  if (state !== 'exited' || !byItself || detail.exitCode === 0 || !(ranMs >= 0 && ranMs < CRASH_WITHIN_MS))
-    return undefined;
-  return { token, message: text };
 }
 
 /** The version an action's failure is remembered for: the spec hash, the image reference, or none. */
