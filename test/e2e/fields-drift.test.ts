@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { AgentEvent } from '../../src/model/status.ts';
+import type { AgentEvent, AgentStatus } from '../../src/model/status.ts';
 import type { AgentUnderTest } from './support/agent.ts';
 import { deployment } from './support/blueprints.ts';
 import type { TestEngine } from './support/engine.ts';
@@ -466,39 +466,44 @@ before(async () => {
     ids.set(one, (await engine.container(nameOf(one))).Id);
   }
   const seq = await agent.lastEvent();
-  await changeEverything();
-  await agent
-    .until(
-      async (status) => {
-        if (!status.converged) return false;
-        events = await agent.events(seq);
-        return CASES.every((one) => mendedBy(one) !== undefined);
-      },
-      'every change is mended',
-      120_000,
-    )
-    .catch(async (error: unknown) => {
-      events = await agent.events(seq);
-      // Each case says for itself what is missing.
-      if (events.length === 0) throw error;
-    });
+  // Networks in a second round: an engine that attaches, detaches and replaces at the same time may lose count of a
+  // network's endpoints, and then never lets it be removed.
+  const isNetwork = (one: DriftCase) => one.title.startsWith('network: ');
+  await change(CASES.filter((one) => !isNetwork(one)));
+  await mended(seq, (one) => !isNetwork(one));
+  await change(CASES.filter(isNetwork));
+  await mended(seq, () => true);
 });
 after(() => ground.close());
 
 /** All changes at one moment: the agent is held while they are made, so that none is mended halfway. */
-async function changeEverything(): Promise<void> {
+async function change(cases: readonly DriftCase[]): Promise<void> {
   process.kill(agent.pid, 'SIGSTOP');
   try {
-    await inParallel(4, CASES, async (one) => {
+    await inParallel(4, cases, async (one) => {
       const name = nameOf(one);
       await one.change?.({ engine, ground, name, id: ids.get(one) ?? '' });
       if (one.recreate !== undefined) await makeAnew(name, (body) => one.recreate?.(body, ground));
     });
+    if (twinId !== '') return;
     await makeAnew(twin, () => {});
     twinId = (await engine.container(twin)).Id;
   } finally {
     process.kill(agent.pid, 'SIGCONT');
   }
+}
+
+/** Waits until every one of these changes is mended; after a deadline each case says for itself what is missing. */
+async function mended(after: number, which: (one: DriftCase) => boolean): Promise<void> {
+  const isMended = async ({ converged }: AgentStatus) => {
+    const before = CASES.filter(which).every((one) => mendedBy(one) !== undefined);
+    events = await agent.events(after);
+    // The status is older than these events; that of the next round is not.
+    return before && converged;
+  };
+  await agent.until(isMended, 'every change is mended', 120_000).catch((error: unknown) => {
+    if (events.length === 0) throw error;
+  });
 }
 
 async function makeAnew(name: string, change: (body: Body) => void): Promise<void> {
