@@ -1,6 +1,6 @@
 import { pad, printable } from '../base/text.ts';
 import { describe, exampleFile, optionsMarkdown } from '../config/describe.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
 import { EXIT, painterFor, writeJson } from './io.ts';
 
 /** `colonies-edge config [--example | --markdown]`: every value, and where it came from. */

@@ -1,7 +1,7 @@
 import { EdgeError, errorCode, errorText } from '../base/errors.ts';
 import { loadConfig } from '../config/load.ts';
 import { parseArgs } from './args.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
 import { configError, EXIT, type Io, painterFor, usageError, writeJson } from './io.ts';
 
 /** Runs one command line (without node and script); resolves to the exit code and never rejects. */

@@ -3,7 +3,7 @@ import { errorCode, errorText } from '../base/errors.ts';
 import { silentLogger } from '../base/log.ts';
 import type { Config } from '../config/table.ts';
 import { createDockerEngine, type DockerEngine } from '../docker/engine.ts';
-import type { Check } from './doctor.ts';
+import type { Check } from './doctor-check.ts';
 import type { Io } from './io.ts';
 
 /** An engine that does not answer in this time is as good as away. */

@@ -4,7 +4,7 @@ import { silentLogger } from '../base/log.ts';
 import type { Config } from '../config/table.ts';
 import { openDirectory } from '../directory/directory.ts';
 import { createAgentClient } from '../local/client.ts';
-import type { Check } from './doctor.ts';
+import type { Check } from './doctor-check.ts';
 import type { Io } from './io.ts';
 import { createResolver } from './resolver.ts';
 

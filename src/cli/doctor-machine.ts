@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { buildInfo } from '../base/build-info.ts';
 import { isoTime } from '../base/clock.ts';
 import { errorCode } from '../base/errors.ts';
-import type { Check } from './doctor.ts';
+import type { Check } from './doctor-check.ts';
 import { checkSpace } from './doctor-engine.ts';
 
 /** Linux's magic numbers of file systems that live in memory (statfs(2)). */

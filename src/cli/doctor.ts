@@ -1,20 +1,11 @@
 import { silentLogger } from '../base/log.ts';
 import { printable, wrap } from '../base/text.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
+import type { Check } from './doctor-check.ts';
 import { checkEngine } from './doctor-engine.ts';
 import { checkFiles, checkSocket } from './doctor-files.ts';
 import { checkCgroup, checkClock, checkStateDir } from './doctor-machine.ts';
 import { EXIT, painterFor, writeJson } from './io.ts';
-
-/** One line of the doctor's. */
-export interface Check {
-  name: string;
-  state: 'ok' | 'warn' | 'fail';
-  /** What was found. */
-  message: string;
-  /** What to do about it; only when it is not ok. */
-  advice?: string;
-}
 
 /** `colonies-edge doctor`: every check is made, whatever the others found; 1 when one fails. */
 export async function doctor(call: Call): Promise<number> {

@@ -1,7 +1,7 @@
 import { pad, printable } from '../base/text.ts';
 import { createAgentClient } from '../local/client.ts';
 import type { AgentEvent } from '../model/status.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
 import { EXIT, type Painter, painterFor, usageError } from './io.ts';
 
 /** `colonies-edge events [-f] [-n N]`: newest last. JSON is one object a line. */

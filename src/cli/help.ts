@@ -1,6 +1,7 @@
 import { pad, wrap } from '../base/text.ts';
 import { optionsHelp } from '../config/describe.ts';
-import { type Call, COMMANDS, type Command, type Flag } from './commands.ts';
+import type { Call } from './call.ts';
+import { COMMANDS, type Command, type Flag } from './commands.ts';
 import { EXIT, usageError, writeJson } from './io.ts';
 
 const INDENT = 30;

@@ -5,7 +5,7 @@ import { pad, printable } from '../base/text.ts';
 import { createDockerEngine, type DockerEngine } from '../docker/engine.ts';
 import { LABEL } from '../model/container.ts';
 import type { ObservedContainer } from '../model/observed.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
 import { EXIT, painterFor, usageError } from './io.ts';
 
 /** `colonies-edge logs NAME [-f] [--tail N] [--since TIME]`: lines of all containers of a blueprint, as they come. */

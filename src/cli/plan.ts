@@ -3,7 +3,7 @@ import { errorCode } from '../base/errors.ts';
 import { silentLogger } from '../base/log.ts';
 import { printable } from '../base/text.ts';
 import type { PlanReport } from '../model/status.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
 import { EXIT, painterFor, writeJson } from './io.ts';
 
 /** `colonies-edge plan [--offline]`: 0 nothing to do, 3 otherwise. Changes nothing, takes no lock. */

@@ -6,7 +6,7 @@ import type { Config } from '../config/table.ts';
 import { type LocalServer, startLocalServer } from '../local/server.ts';
 import type { AgentView } from '../model/status.ts';
 import { createAgent } from '../reconcile/agent.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
 import { EXIT, type Io, painterFor } from './io.ts';
 import { openRooms, settingsOf } from './rooms.ts';
 

@@ -2,7 +2,7 @@ import { EdgeError, errorText } from '../base/errors.ts';
 import { closest } from '../base/text.ts';
 import { type AgentClient, createAgentClient } from '../local/client.ts';
 import type { AgentStatus, BlueprintReport } from '../model/status.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
 import { EXIT, painterFor, writeJson } from './io.ts';
 import { renderBlueprint } from './render-blueprint.ts';
 import { type Look, renderStatus } from './render-status.ts';

@@ -9,8 +9,8 @@ import { checkGraph } from '../kinds/index.ts';
 import { decodeBlueprint } from '../model/blueprint.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
 import type { Resolve, SourceDocument } from '../model/ports.ts';
-import { type Problem, problemText } from '../model/problem.ts';
-import type { Call } from './commands.ts';
+import { duplicateName, type Problem, problemText } from '../model/problem.ts';
+import type { Call } from './call.ts';
 import { EXIT, type Painter, painterFor, writeJson } from './io.ts';
 import { createResolver } from './resolver.ts';
 
@@ -122,7 +122,7 @@ function checkDocuments(documents: readonly SourceDocument[], resolve: Resolve, 
     }
     const { name } = decoded.blueprint;
     const other = first.get(name);
-    if (other !== undefined) add([duplicate(name, other)], name);
+    if (other !== undefined) add([duplicateName(name, other.file)], name);
     else first.set(name, document);
     const resolution = resolve(decoded.blueprint);
     if (resolution.result === 'refused') add(resolution.problems, name);
@@ -133,16 +133,6 @@ function checkDocuments(documents: readonly SourceDocument[], resolve: Resolve, 
       if (other === undefined) gathered.ours.push({ desired: resolution.desired, document });
     }
   }
-}
-
-function duplicate(name: string, other: SourceDocument): Problem {
-  return {
-    severity: 'error',
-    reason: 'SpecInvalid',
-    path: 'metadata.name',
-    value: JSON.stringify(name),
-    message: `must be unique; ${other.file} has a blueprint of this name already`,
-  };
 }
 
 /** Cycles, and names, ports and aliases that two blueprints want. A path there begins with the blueprint's name. */

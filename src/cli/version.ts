@@ -1,5 +1,5 @@
 import { buildInfo } from '../base/build-info.ts';
-import type { Call } from './commands.ts';
+import type { Call } from './call.ts';
 import { EXIT, writeJson } from './io.ts';
 
 /** `colonies-edge version`. */

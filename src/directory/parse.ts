@@ -1,17 +1,5 @@
 import { MAX_DEPTH, scanJson } from './json.ts';
-
-/** One document of a file. */
-export interface ParsedDocument {
-  /** 0-based position in the file. */
-  document: number;
-  value: unknown;
-  lineOf(path: string): number | undefined;
-}
-
-/** A file's documents, or why there are none to be had. */
-export type Parsed =
-  | { ok: true; documents: readonly ParsedDocument[] }
-  | { ok: false; message: string; line?: number };
+import type { Parsed } from './parsed.ts';
 
 /** Values in one document, aliases counted each time they are used. */
 const MAX_NODES = 100_000;

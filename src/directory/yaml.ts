@@ -1,6 +1,6 @@
 import type { Node, Pair } from 'yaml';
 import { LineIndex } from './lines.ts';
-import type { Parsed } from './parse.ts';
+import type { Parsed } from './parsed.ts';
 
 type Yaml = typeof import('yaml');
 

@@ -22,6 +22,17 @@ export function problemText(problem: Problem): string {
   return `${where}${problem.message}${got}`;
 }
 
+/** Two documents ask for one name; the one in `file` has it. */
+export function duplicateName(name: string, file: string): Problem {
+  return {
+    severity: 'error',
+    reason: 'SpecInvalid',
+    path: 'metadata.name',
+    value: JSON.stringify(name),
+    message: `must be unique; ${file} has a blueprint of this name already`,
+  };
+}
+
 /** A value for an error text: JSON, at most 60 characters; `undefined` shows as `nothing`. */
 export function showValue(value: unknown): string {
   if (value === undefined) return 'nothing';

@@ -2,7 +2,7 @@ import { decodeBlueprint } from '../model/blueprint.ts';
 import type { DesiredBlueprint, DesiredState, Owner, Refusal } from '../model/desired.ts';
 import { canonicalJson } from '../model/hash.ts';
 import type { DirectoryListing, Resolve, SourceDocument } from '../model/ports.ts';
-import type { Problem } from '../model/problem.ts';
+import { duplicateName } from '../model/problem.ts';
 
 /** What a reading of the source made of the desired state before it. */
 export interface Composition {
@@ -135,7 +135,7 @@ function readDocuments(
     const { name, generation } = decoded.blueprint;
     const first = takenBy.get(name);
     if (first !== undefined) {
-      refusals.push({ name, ...place, generation, problems: [duplicate(name, first)] });
+      refusals.push({ name, ...place, generation, problems: [duplicateName(name, first)] });
       continue;
     }
     takenBy.set(name, document.file);
@@ -165,16 +165,6 @@ function inForceFirst(
   const first = documents.filter((document) => inForce.has(`${document.file}#${document.document}`));
   const rest = documents.filter((document) => !inForce.has(`${document.file}#${document.document}`));
   return [...first, ...rest];
-}
-
-function duplicate(name: string, file: string): Problem {
-  return {
-    severity: 'error',
-    reason: 'SpecInvalid',
-    path: 'metadata.name',
-    value: JSON.stringify(name),
-    message: `must be unique; ${file} has a blueprint of this name already`,
-  };
 }
 
 /** What of a desired blueprint is worth saving and telling when it changes. */

@@ -1,7 +1,7 @@
 import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
-import { hold, nameConflict, networkReady } from './plan-steps.ts';
+import { hold, holdBy, nameConflict, networkReady } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
@@ -10,8 +10,7 @@ export function createSuccessor(planning: Planning, service: Service, others: re
   const old = others[0];
   const setback = holding(planning.observed.setbacks, service.key, service.specHash, planning.monoMs);
   if (setback !== undefined) {
-    const { reason, message, notBeforeMs, nextTryAt } = setback;
-    hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
+    holdBy(planning, service, setback);
     keepOldRunning(planning, service, others);
     return;
   }
@@ -94,8 +93,7 @@ function imageReady(planning: Planning, service: Service, old: Candidate | undef
         message: `image ${ref} is not present and pullPolicy is Never`,
       });
     } else if (setback !== undefined) {
-      const { reason, message, notBeforeMs, nextTryAt } = setback;
-      hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
+      holdBy(planning, service, setback);
     } else {
       const cause = image === null ? 'image is not present' : 'pullPolicy is Always';
       planning.act({

@@ -3,7 +3,16 @@ import { liveHash } from '../model/hash.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Drift } from './drift.ts';
 import { type Candidate, listOf } from './judge.ts';
-import { exitText, hold, isCompleted, nameConflict, networkReady, remove, start } from './plan-steps.ts';
+import {
+  exitText,
+  hold,
+  holdBy,
+  isCompleted,
+  nameConflict,
+  networkReady,
+  remove,
+  start,
+} from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
@@ -11,9 +20,9 @@ import { holding } from './setback.ts';
 export function keep(planning: Planning, service: Service, { container, drift }: Candidate): void {
   const setback = holding(planning.observed.setbacks, service.key, service.specHash, planning.monoMs);
   if (setback !== undefined) {
-    const { reason, message, notBeforeMs, nextTryAt } = setback;
-    hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
-    if (container.state === 'created') remove(planning, service, container, `it could not start: ${message}`);
+    holdBy(planning, service, setback);
+    if (container.state === 'created')
+      remove(planning, service, container, `it could not start: ${setback.message}`);
     return;
   }
   if (container.name !== service.containerName && !rename(planning, service, container)) return;

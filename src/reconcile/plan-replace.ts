@@ -2,7 +2,7 @@ import type { Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { keepOldRunning } from './plan-create.ts';
-import { exitText, hold, isCompleted, isUp, remove, retire, start, stop } from './plan-steps.ts';
+import { exitText, hold, holdBy, isCompleted, isUp, remove, retire, start, stop } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
@@ -22,11 +22,10 @@ export function finishReplacement(
   if (old === undefined) return;
   const cause = `replaced by the new version: ${old.outdated ?? 'a second container of the same version'}`;
   if (setback !== undefined) {
-    const { reason, message, notBeforeMs, nextTryAt } = setback;
-    hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
-    if (isUp(successor)) stop(planning, service, successor, `the replacement failed: ${message}`);
+    holdBy(planning, service, setback);
+    if (isUp(successor)) stop(planning, service, successor, `the replacement failed: ${setback.message}`);
     else if (others.some(({ container }) => container.state === 'running'))
-      remove(planning, service, successor, `the replacement failed: ${message}`);
+      remove(planning, service, successor, `the replacement failed: ${setback.message}`);
     else keepOldRunning(planning, service, others);
     return;
   }

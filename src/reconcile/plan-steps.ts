@@ -1,13 +1,19 @@
 import type { Hold } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
-import type { ObservedContainer } from '../model/observed.ts';
+import type { ObservedContainer, Setback } from '../model/observed.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
 export function hold(planning: Planning, service: Service, hold: Omit<Hold, 'key' | 'blueprint'>): void {
   planning.hold({ key: service.key, blueprint: service.blueprint, ...hold });
+}
+
+/** Leaves a service alone until its setback's time has come. */
+export function holdBy(planning: Planning, service: Service, setback: Setback): void {
+  const { reason, message, notBeforeMs, nextTryAt } = setback;
+  hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
 }
 
 /** true when the network is there, or none is needed; otherwise plans it, or says that it is missing. */
@@ -25,8 +31,7 @@ export function networkReady(planning: Planning, service: Service): boolean {
   const lane = `network:${network.name}`;
   const setback = holding(planning.observed.setbacks, lane, '', planning.monoMs);
   if (setback !== undefined) {
-    const { reason, message, notBeforeMs, nextTryAt } = setback;
-    hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
+    holdBy(planning, service, setback);
     return false;
   }
   const { node, colony } = planning.desired.owner;
