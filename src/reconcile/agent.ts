@@ -174,6 +174,7 @@ class AgentLoop implements Agent {
     this.#memory.busy.add(action.lane);
     this.#running.set(action.lane, action);
     this.#counters.actions += 1;
+    this.#journal.begun(action);
     const work = this.#apply.perform(action, this.#hardStop.signal).then((outcome) => {
       this.#memory.busy.delete(action.lane);
       this.#running.delete(action.lane);

@@ -2,7 +2,7 @@ import { lru } from 'tiny-lru';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { Ring } from '../base/ring.ts';
-import type { ActionKind, Outcome } from '../model/action.ts';
+import type { Action, ActionKind, Outcome } from '../model/action.ts';
 import type { Setback } from '../model/observed.ts';
 import type { AgentEvent } from '../model/status.ts';
 import { targetOf } from './text.ts';
@@ -58,6 +58,12 @@ export class Journal {
     for (const listener of this.#listeners) listener(event);
   }
 
+  /** An action that takes long and begins now, unless it is one more try of what fails. */
+  begun(action: Action): void {
+    if (action.kind !== 'pullImage' || this.#failing.get(action.lane) !== undefined) return;
+    this.add('info', 'image pull started', fieldsOf(action, ''));
+  }
+
   /**
    * An action that worked; the end of a row of failures of its lane is said too. Making and clearing away a container
    * that cannot start belongs to the row: it is an event each time, but no line in the log.
@@ -67,7 +73,7 @@ export class Journal {
     const isEnd = failing?.startsWith(`${action.kind} failed`) === true;
     if (isEnd) this.#failing.delete(action.lane);
     const detail = `${(tookMs / 1000).toFixed(2)} s${isEnd ? ', after failures' : ''}`;
-    const fields = { ...fieldsOf(action), cause: action.cause, detail };
+    const fields = fieldsOf(action, detail);
     const isAttempt = ATTEMPTS.has(action.kind);
     this.add('info', DONE[action.kind], fields, failing !== undefined && !isEnd && isAttempt);
   }
@@ -78,7 +84,7 @@ export class Journal {
       setback === undefined
         ? ''
         : `, next try in ${Math.round((setback.notBeforeMs - this.#clock.monoMs()) / 1000)} s`;
-    const fields = { ...fieldsOf(action), cause: action.cause, reason, detail: `${message}${next}` };
+    const fields = { ...fieldsOf(action, `${message}${next}`), reason };
     const text = `${action.kind} failed`;
     const isRepeated = this.#failing.get(action.lane) === `${text}:${message}`;
     this.#failing.set(action.lane, `${text}:${message}`);
@@ -115,8 +121,13 @@ export class Journal {
   }
 }
 
-function fieldsOf(action: Outcome['action']): EventFields {
+/** What an action was done to: a container has a field of its own, everything else begins the detail. */
+function fieldsOf(action: Action, detail: string): EventFields {
   const blueprint = action.blueprint === '' ? {} : { blueprint: action.blueprint };
-  const isContainer = 'specHash' in action;
-  return { ...blueprint, ...(isContainer ? { container: action.name } : { detail: targetOf(action) }) };
+  const { cause } = action;
+  if ('specHash' in action) return { ...blueprint, container: action.name, cause, detail };
+  const target = targetOf(action);
+  const isNamed = detail.includes(target);
+  const named = isNamed ? detail : detail === '' ? target : `${target}, ${detail}`;
+  return { ...blueprint, cause, detail: named };
 }

@@ -121,6 +121,8 @@ export class WorkingMemory {
     switch (action.kind) {
       case 'createContainer':
         if (id !== undefined) this.#made.set(id, true);
+        // The next container is made of what is newest then.
+        this.#fresh.delete(action.spec.image);
         return;
       case 'updateContainer':
         this.#sent.set(action.id, action.liveHash);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { image, normalReference } from '../fakes/engine-types.ts';
 import { deployment } from './blueprints.ts';
 import { simulation } from './harness.ts';
 
@@ -128,3 +129,23 @@ simulation('an image for another machine is PlatformMismatch and no restart loop
     [],
   );
 });
+
+simulation(
+  'with pullPolicy Always each new container is made of the image that is newest then',
+  async (sim) => {
+    sim.offer('app:2');
+    sim.deploy(deployment('web', [{ name: 'web-a', image: 'app:2', pullPolicy: 'Always' }]));
+    sim.start();
+    await sim.settle();
+    const pulls = () => sim.engine.calls.filter((call) => call.kind === 'pullImage').length;
+    assert.equal(pulls(), 1);
+    const second = image('second');
+    sim.engine.registry.set(normalReference('app:2'), { image: second });
+    sim.deploy(
+      deployment('web', [{ name: 'web-a', image: 'app:2', pullPolicy: 'Always', labels: { v: '2' } }]),
+    );
+    await sim.settle();
+    assert.equal(pulls(), 2);
+    assert.equal(sim.byHand.box('web-a').image.id, second.id);
+  },
+);

@@ -73,7 +73,7 @@ export class Ground {
   /** An image with exactly this config, under exactly this name. */
   async loadImage(name: string, config: ImageConfig, platform: Platform = {}): Promise<string> {
     this.#images.add(name);
-    await loadImage(this.#enginePath, name, config, platform);
+    this.#images.add(await loadImage(this.#enginePath, name, config, platform));
     return name;
   }
 
@@ -84,7 +84,8 @@ export class Ground {
     files: Parameters<typeof makeTinyImage>[0]['files'] = [],
   ): Promise<string> {
     this.#images.add(name);
-    await makeTinyImage({ name, changes, files, socket: this.#enginePath });
+    // Its id too: the name may be gone to another image at the end.
+    this.#images.add(await makeTinyImage({ name, changes, files, socket: this.#enginePath }));
     return name;
   }
 

@@ -22,13 +22,16 @@ export interface Platform {
   variant?: string;
 }
 
-/** Loads a tiny image with exactly this config (Docker Engine API `POST /images/load`): an import knows no platform. */
+/**
+ * Loads a tiny image with exactly this config (Docker Engine API `POST /images/load`), as an import knows no platform.
+ * Returns its id, which no image of another name has.
+ */
 export async function loadImage(
   socket: string,
   name: string,
   config: ImageConfig,
   platform: Platform,
-): Promise<void> {
+): Promise<string> {
   const busybox = staticBusybox();
   if (busybox === undefined) throw new Error('a static busybox is missing (Debian package busybox-static)');
   const layer = tarOf(tinyFiles(busybox));
@@ -37,6 +40,7 @@ export async function loadImage(
     architecture: platform.architecture ?? version.Arch,
     ...(platform.variant === undefined ? {} : { variant: platform.variant }),
     os: 'linux',
+    author: name,
     created: '2020-01-01T00:00:00Z',
     config,
     rootfs: { type: 'layers', diff_ids: [`sha256:${sha256(layer)}`] },
@@ -53,6 +57,7 @@ export async function loadImage(
   const text = answer.body.toString();
   if (answer.status !== 200 || text.includes('"errorDetail"'))
     throw new Error(`the engine did not load image ${name}: ${answer.status} ${text.trim()}`);
+  return `sha256:${sha256(description)}`;
 }
 
 function sha256(content: string | Buffer): string {

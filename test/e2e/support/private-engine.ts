@@ -45,6 +45,7 @@ export class PrivateEngine {
   readonly #dir: string;
   readonly #runtime: string;
   #child: ChildProcess | undefined;
+  #keeper: ChildProcess | undefined;
 
   /** `dir`: a folder of its own, short, because the socket lies in it. */
   constructor(dir: string) {
@@ -58,7 +59,7 @@ export class PrivateEngine {
     writeFileSync(this.#runtime, script, { mode: 0o755 });
   }
 
-  /** Starts it and waits until it answers. Needs root and `dockerd`. */
+  /** Starts it and waits until it answers. Needs root, `containerd` and `dockerd`. */
   async start(): Promise<void> {
     this.launch();
     await eventually(
@@ -71,26 +72,35 @@ export class PrivateEngine {
     );
   }
 
-  /** Starts it without waiting. */
+  /** Starts it without waiting; its containerd, which outlives an engine that is killed, with the first start. */
   launch(): void {
-    rmSync(join(this.#dir, 'pid'), { force: true });
-    const flags = ['--data-root', join(this.#dir, 'data'), '--exec-root', join(this.#dir, 'exec')];
-    flags.push('--pidfile', join(this.#dir, 'pid'), '-H', `unix://${this.socket}`);
-    flags.push('--bridge=none', '--iptables=false', '--ip6tables=false');
-    flags.push('--add-runtime', `lenient=${this.#runtime}`, '--default-runtime', 'lenient');
+    const path = (name: string) => join(this.#dir, name);
+    const address = path('c.sock');
+    this.#keeper ??= this.#spawn('containerd', [
+      ...['--config', '/dev/null', '--root', path('cdata'), '--state', path('cstate'), '--address', address],
+    ]);
+    rmSync(path('pid'), { force: true });
+    this.#child = this.#spawn('dockerd', [
+      ...['--data-root', path('data'), '--exec-root', path('exec'), '--pidfile', path('pid')],
+      ...['-H', `unix://${this.socket}`, '--containerd', address],
+      ...['--bridge=none', '--iptables=false', '--ip6tables=false'],
+      ...['--add-runtime', `lenient=${this.#runtime}`, '--default-runtime', 'lenient'],
+    ]);
+  }
+
+  #spawn(program: string, args: readonly string[]): ChildProcess {
     const log = openSync(join(this.#dir, 'log'), 'a');
-    const args = ['-n', 'sh', '-c', 'ip link set lo up 2>/dev/null; exec dockerd "$@"', 'dockerd', ...flags];
-    this.#child = spawn('unshare', args, { stdio: ['ignore', log, log] });
+    const script = `ip link set lo up 2>/dev/null; exec ${program} "$@"`;
+    const child = spawn('unshare', ['-n', 'sh', '-c', script, program, ...args], {
+      stdio: ['ignore', log, log],
+    });
     closeSync(log);
+    return child;
   }
 
   /** Sends a signal to the engine; for one that ends it, waits for its end. */
-  async signal(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    if (signal === 'SIGTERM' || signal === 'SIGKILL') await ended;
+  signal(signal: NodeJS.Signals): Promise<void> {
+    return send(this.#child, signal);
   }
 
   /** The end of its own log. */
@@ -104,6 +114,7 @@ export class PrivateEngine {
     if (await this.engine.answers())
       for (const { Id } of await this.engine.containers()) await this.engine.remove(Id);
     await this.signal('SIGTERM');
+    await send(this.#keeper, 'SIGTERM');
     this.#endShims();
     // Mounts of a namespace and of the data stay behind, more so after SIGKILL.
     const mounts = readFileSync('/proc/self/mounts', 'utf8')
@@ -127,4 +138,11 @@ export class PrivateEngine {
       }
     }
   }
+}
+
+async function send(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  if (signal === 'SIGTERM' || signal === 'SIGKILL') await ended;
 }
