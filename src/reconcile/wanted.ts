@@ -3,6 +3,7 @@ import { LABEL } from '../model/container.ts';
 import type { DesiredState } from '../model/desired.ts';
 import type { ObservedState } from '../model/observed.ts';
 import type { EngineEvent, Wanted } from '../model/ports.ts';
+import type { Reason } from '../model/reason.ts';
 
 /** What a look must include for these blueprints: their images, and volumes that are to be removed. */
 export function wantedOf(desired: DesiredState): Wanted {
@@ -18,8 +19,9 @@ export function wantedOf(desired: DesiredState): Wanted {
 }
 
 /**
- * true for an event that is no reason to look: what foreign containers do, which on a gateway whose executors start a
- * container for each job is most of it. Only a name that one of them holds makes its doings interesting.
+ * true for an event that is no reason to look: what foreign containers do and what becomes of images we do not run, which
+ * on a gateway whose executors start a container for each job is most of it. Only a name that a foreign container holds,
+ * and an image that is missing, make their doings interesting.
  */
 export function isNoise(
   event: EngineEvent,
@@ -28,6 +30,8 @@ export function isNoise(
   plan: Plan | undefined,
 ): boolean {
   if (observed === undefined || plan === undefined) return false;
+  if (event.type === 'image')
+    return !plan.holds.some(({ reason }) => ABOUT_IMAGES.has(reason)) && !isWanted(event, observed);
   if (plan.holds.some(({ reason }) => reason === 'NameConflict')) return false;
   if (event.container === undefined)
     return event.isForeign === true || (event.node !== undefined && event.node !== node);
@@ -35,4 +39,28 @@ export function isNoise(
   if (subject === undefined) return false;
   const { [LABEL.managed]: managed, [LABEL.node]: owner = node } = subject.labels;
   return managed !== 'true' || owner !== node;
+}
+
+const ABOUT_IMAGES: ReadonlySet<Reason> = new Set<Reason>([
+  'Pulling',
+  'ImageUnavailable',
+  'PlatformMismatch',
+  'Working',
+]);
+
+/** An event names an image by id or reference; one that names neither, or is the adapter's own, counts as wanted. */
+function isWanted({ action, id, name }: EngineEvent, observed: ObservedState): boolean {
+  if (action === 'inspected') return true;
+  const names = new Set([id, ...(name === undefined ? [] : [name])].map(familiar));
+  for (const [ref, image] of observed.images)
+    if (names.has(familiar(ref)) || (image !== null && names.has(image.id))) return true;
+  return false;
+}
+
+/** A reference in the engine's short form, so that `docker.io/library/app` and `app:latest` are one. */
+function familiar(ref: string): string {
+  return ref
+    .replace(/^docker\.io\//, '')
+    .replace(/^library\//, '')
+    .replace(/:latest$/, '');
 }

@@ -36,7 +36,6 @@ test('what our containers, images and networks do is a reason, and so is what we
   assert.equal(noise({ type: 'network', action: 'disconnect', id: 'n', container: OURS?.id ?? '' }), false);
   assert.equal(noise({ type: 'network', action: 'connect', id: 'n', container: 'never seen' }), false);
   assert.equal(noise({ type: 'network', action: 'destroy', id: 'n' }), false);
-  assert.equal(noise({ type: 'image', action: 'untag' }), false);
   assert.equal(noise({ type: 'connected', action: '' }), false);
 });
 
@@ -52,4 +51,16 @@ test('while a foreign container holds a wanted name, what foreign containers do 
   assert.ok(service);
   const held = plan(DESIRED, { ...BASE, containers: [containerFor(service, { labels: {} })] }, 0);
   assert.equal(noise({ isForeign: true }, held), false);
+});
+
+test('images we run are a reason, under each of their names; others are none', () => {
+  const image = (event: Partial<EngineEvent>, holds = CONVERGED) =>
+    noise({ type: 'image', action: 'tag', ...event }, holds);
+  assert.equal(image({ id: 'sha256:new', name: 'app:1' }), false);
+  assert.equal(image({ id: 'sha256:new', name: 'docker.io/app:1' }), false);
+  assert.equal(image({ id: BASE.images.get('app:1')?.id ?? '' }), false);
+  assert.equal(image({ id: 'app:1', action: 'pull' }), false);
+  assert.equal(image({ id: 'sha256:new', name: 'job:7' }), true);
+  const missing = plan(DESIRED, { ...BASE, containers: [], images: new Map([['app:1', null]]) }, 0);
+  assert.equal(image({ id: 'sha256:new', name: 'job:7' }, missing), false);
 });
