@@ -35,7 +35,7 @@ await runScript(async () => {
     testPart('contract', ['test/contract'], minutes(5), shared),
     testPart('sim', ['test/sim'], minutes(5), shared),
     { name: 'bundle', deadlineMs: minutes(2), run: buildProgram },
-    testPart('e2e', ['test/e2e'], minutes(12), { env, concurrency: 1 }),
+    testPart('e2e', ['test/e2e'], minutes(16), { env, concurrency: 1 }),
     { name: 'leftovers', deadlineMs: minutes(1), run: () => leftovers.check() },
   ];
   const unknown = wanted.filter((name) => !parts.some((part) => part.name.startsWith(name)));
@@ -50,7 +50,7 @@ await runScript(async () => {
   );
   const preparation = {
     name: 'set-up',
-    deadlineMs: minutes(16),
+    deadlineMs: minutes(12),
     run: async () => {
       engine = await setUp({ tools: TEST_TOOLS });
       await leftovers.remember(new EngineClient());
