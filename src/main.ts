@@ -74,6 +74,7 @@ const code = dispatch(process.argv.slice(2), {
   cwd: process.cwd(),
   clock: systemClock,
   random: systemRandom,
+  onHangup: (listener) => process.on('SIGHUP', listener),
   signal: stop.signal,
   errIsJournal: errIsJournal(),
 });

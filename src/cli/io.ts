@@ -20,6 +20,8 @@ export interface Io {
   random: Random;
   /** true: standard error goes straight to the systemd journal. */
   errIsJournal: boolean;
+  /** Calls back at each SIGHUP from now on; until then it ends the process. */
+  onHangup(listener: () => void): void;
   /** Aborted by SIGINT, SIGTERM, and when the reader of the output has gone. */
   signal: AbortSignal;
 }

@@ -32,6 +32,8 @@ export async function run(call: Call): Promise<number> {
   const rooms = await openRooms(config, { io, log, access: 'own' });
   try {
     const agent = createAgent({ ...rooms.parts, log, settings: settingsOf(config, version) });
+    // On a terminal a hang-up means that it was closed, and ends the agent as it ends everything else there.
+    if (!io.err.isTTY) io.onHangup(() => agent.refresh());
     const socket = new LocalSocket(config.socket, agent, log, io);
     await socket.open();
     try {
@@ -42,7 +44,6 @@ export async function run(call: Call): Promise<number> {
   } finally {
     await rooms.close();
   }
-  log.info('agent ends', {});
   return EXIT.ok;
 }
 

@@ -83,7 +83,7 @@ class AgentLoop implements Agent {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    this.#journal.add('info', 'agent started', {});
+    this.#journal.add('info', 'agent started', {}, true);
     await this.#keeper.restore();
     await this.#source.restore(signal);
     const lanes = Promise.all([

@@ -51,10 +51,10 @@ export class Journal {
     this.#log = log;
   }
 
-  /** Keeps an event, tells whoever follows, and logs it unless it is only one more of a row. */
-  add(level: AgentEvent['level'], message: string, fields: EventFields, isRepeated = false): void {
+  /** Keeps an event, tells whoever follows, and logs it unless it is quiet: one more of a row, or logged elsewhere. */
+  add(level: AgentEvent['level'], message: string, fields: EventFields, isQuiet = false): void {
     const event = this.#keep(level, message, fields);
-    if (!isRepeated) this.#log[level](message, { ...fields });
+    if (!isQuiet) this.#log[level](message, { ...fields });
     for (const listener of this.#listeners) listener(event);
   }
 

@@ -160,7 +160,36 @@ test('run goes on without its socket when that cannot be made', async (t) => {
   });
   const running = dispatch(['run'], io);
   await until(() => written.err.includes('local socket cannot be made'), 'the failure is logged');
-  await until(() => written.err.includes('agent started'), 'the agent runs');
+  await until(() => written.err.includes('agent starts'), 'the agent runs');
+  stop.abort();
+  assert.equal(await running, 0);
+});
+
+test('a hang-up reads everything anew, also what nobody watches', async (t) => {
+  const dir = await folder(t);
+  const policy = join(dir, 'policy.json');
+  await writeFile(policy, '{}');
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const listeners: (() => void)[] = [];
+  const { io, written } = fakeIo({
+    env: {
+      COLONIES_EDGE_CONFIG: 'none',
+      COLONIES_EDGE_BLUEPRINTS: 'none',
+      COLONIES_EDGE_POLICY: policy,
+      COLONIES_EDGE_STATE_DIR: join(dir, 'state'),
+      COLONIES_EDGE_SOCKET: join(dir, 'agent.sock'),
+      DOCKER_HOST: `unix://${join(dir, 'no-engine.sock')}`,
+    },
+    signal: stop.signal,
+    onHangup: (listener) => listeners.push(listener),
+  });
+  const running = dispatch(['run'], io);
+  await until(() => written.err.includes('engine is away'), 'the agent runs');
+  await writeFile(policy, '{"allowPriviledged": false}');
+  for (const listener of listeners) listener();
+  await until(() => written.err.includes('configuration file refused'), 'the policy was read anew');
+  assert.match(written.err, /allowPriviledged/);
   stop.abort();
   assert.equal(await running, 0);
 });

@@ -21,6 +21,7 @@ export function fakeIo(change: Partial<Io> & { isTTY?: boolean; columns?: number
     clock: systemClock,
     random: systemRandom,
     errIsJournal: false,
+    onHangup: () => undefined,
     signal: AbortSignal.timeout(30_000),
     ...rest,
   };
