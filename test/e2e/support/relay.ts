@@ -20,7 +20,7 @@ export class Relay {
   delayMs = 0;
   /** true: new connections are closed at once. */
   refuses = false;
-  /** Above 0: each connection is reset after so many bytes of answers. */
+  /** Above 0: each connection is broken after so many bytes of answers. */
   resetAfterBytes = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -61,7 +61,7 @@ export class Relay {
 
   /** Breaks every connection there is. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async close(): Promise<void> {
@@ -87,7 +87,7 @@ export class Relay {
     outward.on('data', (chunk: Buffer) => {
       this.bytes.fromEngine += chunk.length;
       answered += chunk.length;
-      if (this.resetAfterBytes > 0 && answered > this.resetAfterBytes) inward.resetAndDestroy();
+      if (this.resetAfterBytes > 0 && answered > this.resetAfterBytes) inward.destroy();
       else if (this.delayMs === 0) inward.write(chunk);
       else setTimeout(() => inward.writable && inward.write(chunk), this.delayMs);
     });
