@@ -41,6 +41,7 @@ function report(
   refusals: readonly Refusal[],
 ): BlueprintReport {
   const own = ownContainers(input, blueprint);
+  const warnings = [...blueprint.warnings, ...driverWarnings(input, blueprint)];
   const waiting = (input.plan?.holds ?? []).filter((hold) => hold.blueprint === blueprint.name);
   const doing = doingNow(input, blueprint);
   const ready = blueprint.services.filter((service) => isReady(service, own.get(service.key))).length;
@@ -50,7 +51,7 @@ function report(
   const problems = refusals.flatMap((refusal) => refusal.problems);
   const lastError = lastErrorOf(input, blueprint, waiting, problems);
   const status = statusDocument(input, {
-    blueprint,
+    blueprint: { ...blueprint, warnings },
     own,
     waiting,
     doing,
@@ -72,10 +73,26 @@ function report(
     doing,
     ...(lastError === undefined ? {} : { lastError }),
     ...(problems.length === 0 ? {} : { refused: problems }),
-    warnings: blueprint.warnings,
+    warnings,
     ...(blueprint.blueprint.origin.file === undefined ? {} : { file: blueprint.blueprint.origin.file }),
     status,
   };
+}
+
+/** A network that exists is used as it is, also when the blueprint asks for another driver. */
+function driverWarnings(input: ReportInput, blueprint: DesiredBlueprint): Problem[] {
+  const asked = blueprint.blueprint.spec.network;
+  if (typeof asked !== 'object' || asked === null || !('driver' in asked)) return [];
+  const names = new Map<string, string>();
+  for (const { network } of blueprint.services.map(({ container }) => container))
+    if (network.mode === 'network' && network.driver === asked.driver)
+      names.set(network.name, network.driver);
+  return (input.observed?.networks ?? []).flatMap(({ name, driver }): Problem[] => {
+    const wanted = names.get(name);
+    if (wanted === undefined || driver === '' || wanted === driver) return [];
+    const message = `network ${name} has driver ${driver} instead of ${wanted}; it is used as it is`;
+    return [{ severity: 'warning', reason: 'SpecWarning', path: 'spec.network.driver', message }];
+  });
 }
 
 /** The container that stands for each service: the wanted version first, then any running one. */

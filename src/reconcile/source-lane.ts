@@ -172,9 +172,10 @@ export class SourceLane {
       this.#unsaved = true;
       return;
     }
-    this.#tell(before, composition);
     if (desired.known) await within(this.#parts.clock, SAVE_WITHIN_MS, this.save(desired));
     this.#desired = desired;
+    // Told when it is in force: whoever hears of a change must find it in status.
+    this.#tell(before, composition);
     this.#parts.onChange();
   }
 

@@ -278,3 +278,21 @@ simulation(
     assert.deepEqual([...new Set(sim.waits('two'))], ['NameConflict']);
   },
 );
+
+simulation(
+  'whoever hears of a change finds it in status, which is not called converged before it is',
+  async (sim) => {
+    sim.deploy(deployment('web', [{ name: 'web-a' }], { generation: 1 }));
+    sim.start();
+    await sim.settle();
+    const heard: string[] = [];
+    sim.agent.onEvent(({ message }) => {
+      if (message !== 'blueprint changed') return;
+      const { converged, blueprints } = sim.agent.status();
+      heard.push(`${blueprints[0]?.generation} ${converged}`);
+    });
+    sim.deploy(deployment('web', [{ name: 'web-a', labels: { v: '2' } }], { generation: 2 }));
+    await sim.settle();
+    assert.deepEqual(heard, ['2 false']);
+  },
+);
