@@ -2,6 +2,7 @@ import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/table.ts';
 import { openDirectory } from '../directory/directory.ts';
 import { createDockerEngine } from '../docker/engine.ts';
+import { checkGraph } from '../kinds/index.ts';
 import type { AgentParts, AgentSettings } from '../reconcile/agent-parts.ts';
 import { openStore } from '../store/store.ts';
 import type { Io } from './io.ts';
@@ -43,6 +44,7 @@ export async function openRooms(
         source:
           blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),
         resolver,
+        crossCheck: checkGraph,
         clock,
         random,
       },

@@ -1,7 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import type { DesiredBlueprint } from '../model/desired.ts';
 import type { DirectorySource, Engine, Resolve, Store } from '../model/ports.ts';
+import type { Problem } from '../model/problem.ts';
 import type { AgentView } from '../model/status.ts';
 
 /** Everything the agent needs, handed over by `main`. */
@@ -13,6 +15,8 @@ export interface AgentParts {
   /** Makes a resolver from the present policy, overlays, slots and environment; called before each reading. Throws an
    *  `EdgeError` when one of those files is broken; the last good resolver then stays in force. */
   resolver(): Promise<Resolve>;
+  /** What only shows when all blueprints are seen together: cycles, and names, ports and aliases that two of them want. */
+  crossCheck(blueprints: readonly DesiredBlueprint[]): readonly Problem[];
   clock: Clock;
   random: Random;
   log: Logger;

@@ -18,6 +18,7 @@ import { SourceLane } from './source-lane.ts';
 import type { ReportInput } from './status-document.ts';
 import { planReport } from './text.ts';
 import { isNoise, wantedOf } from './wanted.ts';
+import { warningsOf } from './warnings.ts';
 
 /** Least time between two looks, milliseconds. It doubles while reasons keep coming: a burst of events is a few looks. */
 const GAP_MS = 30;
@@ -282,7 +283,11 @@ class AgentLoop implements Agent {
       })),
       pulls: [...this.#memory.pulls.values()].map((pull) => ({ ...pull, since: isoTime(pull.since) })),
       strays: desired.known && this.#observed !== undefined ? strays(desired, this.#observed) : [],
-      warnings: [...warnings, ...(this.#keeper.error === undefined ? [] : [this.#keeper.error])],
+      warnings: [
+        ...warnings,
+        ...(this.#keeper.error === undefined ? [] : [this.#keeper.error]),
+        ...warningsOf(desired, this.#observed, this.#parts.crossCheck),
+      ],
       counters: { ...this.#counters },
     };
   }

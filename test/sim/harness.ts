@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { checkGraph } from '../../src/kinds/index.ts';
 import type { Store } from '../../src/model/ports.ts';
 import type { AgentStatus, BlueprintReport } from '../../src/model/status.ts';
 import { createAgent } from '../../src/reconcile/agent.ts';
@@ -113,6 +114,7 @@ export class Harness {
       store: this.openStore(life),
       source: this.directory.open(life),
       resolver: async () => resolver(),
+      crossCheck: checkGraph,
       clock: life.clock(this.clock),
       random: seededRandom(this.#seed),
       log: this.log,
