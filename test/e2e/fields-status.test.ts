@@ -270,5 +270,46 @@ test('FIELDS 8: a blueprint that moves to another location loses its container h
   const image = `${ground.prefix}-plain:1`;
   agent.write('mark.json', deployment(name, [{ name, image }], {}, { locationname: 'hall-4' }));
   await agent.until(async () => (await ground.engine.inspect(name)) === undefined, 'the container is gone');
-  await agent.stop();
+});
+
+/** The agent's warnings about everything together, after these blueprints were added. */
+async function warnedOf(pattern: RegExp, ...documents: Record<string, unknown>[]): Promise<void> {
+  const { agent } = run;
+  for (const [index, document] of documents.entries()) agent.write(`together-${index}.json`, document);
+  await agent.until(
+    ({ warnings }) => warnings.some((line) => pattern.test(line)),
+    `a warning says ${pattern}`,
+  );
+}
+
+test('FIELDS 4.4 aliases: two blueprints that claim the same one are a warning', async () => {
+  const { prefix } = run.ground;
+  const [first, second] = [`${prefix}-front`, `${prefix}-back`];
+  const image = `${prefix}-plain:1`;
+  await warnedOf(
+    new RegExp(`answers to "${second}" in network ${run.agent.network}, as ${second} does`),
+    deployment(first, [{ name: second, image }], { replicas: 2 }),
+    deployment(second, [{ name: `${second}-x`, image }]),
+  );
+});
+
+test('FIELDS 5 dependsOn: a cycle through several blueprints is a warning that names it', async () => {
+  const { prefix } = run.ground;
+  const [first, second] = [`${prefix}-front`, `${prefix}-back`];
+  const of = (name: string, other: string) =>
+    deployment(name, [{ name: `${name}-x`, image: `${prefix}-plain:1` }], { dependsOn: [other] });
+  const cycle = /cycle: \S+(front|back) -> \S+(front|back) -> \S+(front|back)$/;
+  await warnedOf(cycle, of(first, second), of(second, first));
+});
+
+test('FIELDS 4.5 memory: limits that add up to more than the machine has are a warning', async () => {
+  const { prefix, engine } = run.ground;
+  const { MemTotal } = await engine.call('GET', '/info');
+  const name = `${prefix}-front`;
+  const resources = { memory: `${Math.round(MemTotal / 1024)}k` };
+  await warnedOf(
+    /memory limits add up to \d+ MiB, the machine has \d+ MiB/,
+    single(name, `${prefix}-plain:1`, { resources }),
+  );
+  await run.agent.stop();
 });
