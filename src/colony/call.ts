@@ -28,41 +28,23 @@ export interface Call<T> {
 }
 
 /** Text; empty when absent or null. */
-export const text = v.pipe(
-  v.nullish(v.string()),
-  v.transform((value) => value ?? ''),
-);
+export const text = v.nullish(v.string(), '');
 /** A number; 0 when absent or null. Integers past 2^53 come rounded. */
-export const count = v.pipe(
-  v.nullish(v.number()),
-  v.transform((value) => value ?? 0),
-);
-export const flag = v.pipe(
-  v.nullish(v.boolean()),
-  v.transform((value) => value ?? false),
-);
+export const count = v.nullish(v.number(), 0);
+export const flag = v.nullish(v.boolean(), false);
 /** A required id or name. */
 export const name = v.pipe(v.string('must be a non-empty string'), v.nonEmpty('must be a non-empty string'));
 
 /** A JSON object; empty when absent or null. */
-export const object = v.pipe(
-  v.nullish(v.record(v.string(), v.unknown())),
-  v.transform((value): JsonObject => value ?? {}),
-);
+export const object = v.nullish(v.record(v.string(), v.unknown()), {});
 
 /** A list; empty when absent or null, as the server writes most empty lists. */
-export function listOf<T>(item: v.GenericSchema<unknown, T>) {
-  return v.pipe(
-    v.nullish(v.array(item, 'must be a list')),
-    v.transform((value): readonly T[] => value ?? []),
-  );
+export function listOf<const S extends v.GenericSchema>(item: S) {
+  return v.nullish(v.array(item, 'must be a list'), []);
 }
 
 /** An RFC 3339 time as epoch milliseconds; undefined for absent, unreadable and years up to 1, which stand for "unset". */
-export const time = v.pipe(
-  v.nullish(v.string()),
-  v.transform((value) => timeOf(value ?? '')),
-);
+export const time = v.pipe(v.nullish(v.string(), ''), v.transform(timeOf));
 
 function timeOf(value: string): number | undefined {
   if (/^000[01]-/.test(value)) return undefined;

@@ -1,0 +1,118 @@
+// Written out recording by recording against what PROTOCOL.md says of them, so that a changed rule shows.
+const BY_CODE = {
+  COLONY_CLOSED: [
+    'close-failed-after-cancel',
+    'close-failed-after-success',
+    'close-failed-again',
+    'close-successful-after-cancel',
+    'close-successful-after-failed',
+  ],
+  COLONY_CONFLICT: ['executor-readd-reregister-off'],
+  COLONY_FAILED: [
+    'blueprint-list-broken-by-nul',
+    'blueprint-status-nul-byte',
+    'transport-envelope-null',
+    'transport-payload-json-null',
+  ],
+  COLONY_FORBIDDEN: [
+    'assign-stranger',
+    'assign-unknown-colony',
+    'assign-user-key',
+    'blueprint-status-as-owner',
+    'close-after-longpoll-longer-than-stale',
+    'cluster-follower-assign-forbidden',
+    'executor-add-unknown-colony',
+    'executor-add-with-own-key-forbidden',
+    'executor-approve-forbidden',
+    'executor-change-id-old-key',
+    'executor-pending-assign',
+    'executor-pending-get-blueprints',
+    'executor-pending-get-self',
+    'executor-readd-assign',
+    'executor-rejected-assign',
+    'executor-remove-forbidden',
+    'executor-stale-assign',
+    'executor-stale-close',
+    'executor-unregistered-assign',
+    'function-add-for-other',
+    'log-executor-add-wrong-name',
+    'log-get-too-many',
+    'process-hist-forbidden',
+    'transport-0x-signature',
+    'transport-high-s-signature',
+    'transport-missing-signature',
+    'transport-nonhex-signature',
+    'transport-short-signature',
+    'transport-signed-decoded-payload',
+    'transport-tampered-signature',
+    'transport-zero-signature',
+  ],
+  COLONY_NOT_FOUND: [
+    'blueprint-get-unknown',
+    'blueprint-status-unknown',
+    'close-failed-unknown',
+    'close-successful-unknown',
+    'cluster-follower-get-blueprint-unknown',
+    'definition-get-unknown',
+    'executor-approve-unknown',
+    'executor-get-by-id-unknown',
+    'executor-get-unknown',
+    'executor-remove-unknown',
+    'function-remove-unknown',
+    'process-get-unknown',
+  ],
+  COLONY_NOT_OURS: [
+    'attribute-add-not-owner',
+    'close-failed-not-assigned',
+    'close-failed-not-owner',
+    'close-successful-not-assigned',
+    'close-successful-not-owner',
+    'log-add-after-close',
+    'log-add-not-owner',
+    'output-set-after-close',
+    'output-set-not-assigned',
+    'output-set-not-owner',
+  ],
+  COLONY_NO_PROCESS: [
+    'assign-heartbeat-only',
+    'assign-no-process-longpoll',
+    'assign-no-process-nowait',
+    'cluster-follower-assign-no-process',
+    'executor-assign-reregister-off',
+    'executor-change-id-new-key',
+    'executor-revived-assign',
+  ],
+  COLONY_PAUSED: ['assign-paused-longpoll', 'assign-paused-nowait'],
+  COLONY_PROTOCOL: ['transport-wrong-method', 'transport-wrong-path'],
+  COLONY_REFUSED: [
+    'assign-bad-cpu',
+    'assign-bad-mem',
+    'assign-zero-timeout',
+    'executor-change-id-bad',
+    'executor-update-other-forbidden',
+    'executor-update-unknown',
+    'function-add-unknown-executor',
+    'log-add-nul-byte',
+    'process-list-bad-state',
+    'process-list-count-too-big',
+  ],
+  COLONY_UNSUPPORTED: ['transport-unknown-payloadtype'],
+};
+
+/** What each recorded refusal leads to; a recording that is not here has a good answer. */
+export const CODES: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(BY_CODE).flatMap(([code, names]) => names.map((name) => [name, code])),
+);
+
+/** Recorded requests that our builders do not make like that. */
+export const NOT_AS_SENT: ReadonlySet<string> = new Set([
+  // No wait is written -1; the server refuses 0.
+  'assign-zero-timeout',
+  // NUL is stripped.
+  'log-add-nul-byte',
+  'blueprint-status-nul-byte',
+  // The time last heard from is never sent.
+  'executor-add-clock-behind',
+  // No such state.
+  'process-list-bad-state',
+]);
