@@ -206,7 +206,7 @@ test('an agent that is killed at random moments of its work ends with the seven,
   }
   copyBlueprints(agent.blueprintDir);
   for (const name of CONTAINERS)
-    await eventually(`${name} is as the seed says`, async () => isOriginal(name), SLOW_MS);
+    await agent.until(() => isOriginal(name), `${name} is as the seed says`, SLOW_MS);
   await allIsWell();
 });
 

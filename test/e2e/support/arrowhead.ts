@@ -28,7 +28,10 @@ export const DATABASE_IMAGE = 'aitiaiiot/arrowhead-database:4.6.1';
 /** Says of an image that a test made it and may take it away. */
 const STAND_IN = 'colonies-edge.stand-in';
 
-/** Plays a core system: needs its four mounts, the database and, but for the registry itself, the registry. */
+/**
+ * Plays a core system: needs its four mounts, the database and, but for the registry itself, the registry. It waits for
+ * them for some seconds, as a virtual machine that starts does for a minute, and then ends with 1.
+ */
 const RUN_SH = `#!/bin/sh
 cd /opt/arrowhead || exit 1
 [ -n "$SYSTEM_NAME" ] || { echo "no SYSTEM_NAME"; exit 0; }
@@ -36,14 +39,17 @@ cd /opt/arrowhead || exit 1
 grep -q Configuration log4j2.xml || { echo "no log settings"; exit 1; }
 port=$(sed -n 's/^server.port=//p' application.properties)
 trap 'exit 0' TERM
-sleep 0.3
-nc -w 2 c1-database 3306 </dev/null >/dev/null 2>&1 || { echo "database not reachable"; exit 1; }
-tries=0
-until [ "$SYSTEM_NAME" = serviceregistry ] || wget -q -O /dev/null http://c1-serviceregistry:8443/serviceregistry/echo; do
-  tries=$((tries + 1))
-  [ "$tries" -ge 4 ] && { echo "registry not available"; exit 1; }
-  sleep 0.5
-done
+patient() {
+  tries=0
+  until "$@" </dev/null >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 10 ] || { echo "in vain: $*"; exit 1; }
+    sleep 0.5
+  done
+}
+patient nc -w 2 c1-database 3306
+[ "$SYSTEM_NAME" = serviceregistry ] ||
+  patient wget -q -O /dev/null http://c1-serviceregistry:8443/serviceregistry/echo
 mkdir -p "/tmp/www/$SYSTEM_NAME"
 printf 'Got it!' > "/tmp/www/$SYSTEM_NAME/echo"
 httpd -f -p "$port" -h /tmp/www &
