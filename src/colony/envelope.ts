@@ -110,6 +110,15 @@ function emptyError(call: Call<unknown>, reply: HttpReply, now: number): ColonyE
   return foreignError(call, reply, now);
 }
 
+/** What nginx and Go say of a missing client certificate and of plain HTTP on a TLS port. */
+const WRONG_TLS = /SSL certificate|HTTP request (?:was sent )?to (?:an )?HTTPS/i;
+
+/** Plain words out of a page, at most 100 characters. */
+function titleOf(page: string): string {
+  const plain = page.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
+  return plain.trim().slice(0, 100);
+}
+
 /** Somebody else answered in place of the server. */
 function foreignError(call: Call<unknown>, reply: HttpReply, now: number): ColonyError {
   const { status } = reply;
@@ -121,6 +130,12 @@ function foreignError(call: Call<unknown>, reply: HttpReply, now: number): Colon
   if (status === 429 || (status >= 502 && status <= 504))
     return new ColonyError('COLONY_GATEWAY', `the gateway in front of the server says ${status}`, detail);
   const type = headerOf(reply, 'content-type') ?? '';
+  if (status === 400 && WRONG_TLS.test(reply.body))
+    return new ColonyError(
+      'COLONY_TLS',
+      `the gateway in front of the server wants other TLS: ${titleOf(reply.body)}`,
+      detail,
+    );
   const isPage = /\bhtml\b/i.test(type) || /^\s*(?:<!doctype html|<html)/i.test(reply.body);
   if (isPage && status < 300)
     return new ColonyError(

@@ -103,10 +103,12 @@ export function refusalCode(status: number, message: string, rules: readonly Ref
   return rule?.code ?? BY_STATUS[status] ?? 'COLONY_FAILED';
 }
 
-/** Milliseconds of a `Retry-After` header, in seconds or as a date (RFC 9110 10.2.3); undefined when absent or unreadable. */
+/** A date against a clock that is wrong, here or there, must not silence the agent for years. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** Milliseconds of a `Retry-After` header, in seconds or as a date (RFC 9110 10.2.3), at most one hour; undefined when absent or unreadable. */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
-  if (/^\s*\d{1,9}\s*$/.test(header)) return Number(header) * 1000;
-  const at = Date.parse(header);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
+  const ms = /^\s*\d{1,9}\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS);
 }

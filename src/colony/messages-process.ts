@@ -74,7 +74,7 @@ export type Attribute = v.InferOutput<typeof attribute>;
 /** Both meanings of 403: the registration is gone ("Access denied"), or only this process is. */
 const HELD: readonly RefusalRule[] = [
   { status: 403, pattern: /^Access denied/, code: 'COLONY_FORBIDDEN' },
-  { status: 403, pattern: /process|allowed|only executor/, code: 'COLONY_NOT_OURS' },
+  { status: 403, pattern: /^Failed to (?:close|set|add) /, code: 'COLONY_NOT_OURS' },
 ];
 const CLOSING: readonly RefusalRule[] = [
   ...HELD,

@@ -103,6 +103,10 @@ test('what is no envelope is a web page, a gateway or nonsense, and never an ans
   assert.equal(codeOf('slow down', 429), 'COLONY_GATEWAY');
   assert.equal(codeOf('credentials', 407), 'COLONY_PROXY');
   assert.equal(codeOf('404 page not found', 404), 'COLONY_PROTOCOL');
+  assert.equal(codeOf('<html>No required SSL certificate was sent</html>', 400, html), 'COLONY_TLS');
+  assert.equal(codeOf('Client sent an HTTP request to an HTTPS server.', 400), 'COLONY_TLS');
+  assert.equal(codeOf('The plain HTTP request was sent to HTTPS port', 400), 'COLONY_TLS');
+  assert.equal(codeOf('oops', 400), 'COLONY_PROTOCOL');
   assert.equal(codeOf('oops', 500), 'COLONY_FAILED');
   for (const body of [
     '{}',
@@ -120,6 +124,7 @@ test('Retry-After is read in seconds and as a date, and reaches the error', () =
   assert.equal(retryAfterMs('7', NOW), 7_000);
   assert.equal(retryAfterMs('Sun, 01 Mar 2026 12:00:30 GMT', NOW), 30_000);
   assert.equal(retryAfterMs('Sun, 01 Mar 2026 11:00:00 GMT', NOW), 0);
+  assert.equal(retryAfterMs('Sun, 01 Mar 2026 12:00:30 GMT', 0), 3_600_000);
   assert.equal(retryAfterMs('soon', NOW), undefined);
   assert.equal(retryAfterMs(undefined, NOW), undefined);
   assert.throws(() => read('busy', 503, { 'retry-after': '120' }), {

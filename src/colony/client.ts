@@ -1,0 +1,185 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '../base/clock.ts';
+import { EdgeError } from '../base/errors.ts';
+import type { Secret } from '../base/secret.ts';
+import type { Call, Purpose } from './call.ts';
+import { createConnector, type TlsSettings } from './connect.ts';
+import { withDeadline } from './deadline.ts';
+import { decodeReply, encodeRequest, type HttpReply } from './envelope.ts';
+import { ColonyError } from './errors.ts';
+import { linkError } from './link-errors.ts';
+import { type Environment, type ProxyServer, proxyFor } from './proxy.ts';
+import { headBytes, type Traffic, TrafficCounter } from './traffic.ts';
+import { createPool, type Response } from './undici.ts';
+
+/** How long things may take, in milliseconds. */
+export interface Deadlines {
+  /** Until a connection stands: name, TCP, proxy, TLS. Default 15 s. */
+  connectMs: number;
+  /** Until an answer is read to its end. Default 60 s. */
+  answerMs: number;
+  /** The same for a long poll, on top of the time it waits on purpose. Default 20 s. */
+  pollSlackMs: number;
+}
+
+const DEADLINES: Deadlines = { connectMs: 15_000, answerMs: 60_000, pollSlackMs: 20_000 };
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+
+export interface ColonyClientOptions {
+  /** `http://host:port` or `https://host:port`, with a path where a gateway wants one. */
+  server: string;
+  /** Private key, 64 hexadecimal digits; without one only unsigned calls work. */
+  key?: Secret | undefined;
+  tls?: TlsSettings;
+  /** Where the proxy variables are read; absent: no proxy. */
+  env?: Environment;
+  clock: Clock;
+  deadlines?: Partial<Deadlines>;
+  /** Longer answers are refused with `COLONY_PROTOCOL`. Default 16 MiB. */
+  maxBodyBytes?: number;
+}
+
+/** A ColonyOS server, as far as one key sees it. */
+export interface ColonyClient {
+  /** Scheme, host and port, for people. */
+  readonly endpoint: string;
+  /** One request, never repeated from here. Throws a `ColonyError`, or `KEY_MISSING`. */
+  send<T>(call: Call<T>, signal: AbortSignal): Promise<T>;
+  /** Requests and bytes per purpose. */
+  traffic(): Partial<Record<Purpose, Traffic>>;
+  /** Drops all connections; calls under way fail with `CANCELLED`. */
+  close(): Promise<void>;
+}
+
+/** The server's address; throws `BAD_ENDPOINT` for what is no http or https URL, or holds credentials or a query. */
+export function parseServer(server: string): URL {
+  let url: URL | undefined;
+  try {
+    url = new URL(server);
+  } catch {
+    url = undefined;
+  }
+  const isGood =
+    url !== undefined &&
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    `${url.username}${url.password}${url.search}${url.hash}` === '';
+  if (url === undefined || !isGood)
+    throw new EdgeError(
+      'Cannot use the server address: it must be a URL such as https://colony.example:443',
+      {
+        code: 'BAD_ENDPOINT',
+        retry: 'permanent',
+      },
+    );
+  return url;
+}
+
+/** Connects to nothing until the first call. Throws `BAD_ENDPOINT` or `BAD_PROXY`. */
+export function createColonyClient(options: ColonyClientOptions): ColonyClient {
+  const server = parseServer(options.server);
+  const { clock, tls = {}, env = {}, maxBodyBytes = MAX_BODY_BYTES } = options;
+  const deadlines = { ...DEADLINES, ...options.deadlines };
+  const proxy = proxyFor(server, env);
+  const closing = new AbortController();
+  const connect = createConnector({
+    server,
+    proxy,
+    tls,
+    clock,
+    connectMs: deadlines.connectMs,
+    closed: closing.signal,
+  });
+  // Long polls keep connections of their own, so that a report never waits for one to end.
+  const pools = {
+    short: createPool(server.origin, 4, connect),
+    long: createPool(server.origin, 4, connect),
+  };
+  const traffic = new TrafficCounter();
+  const target = targetOf(server, proxy);
+
+  async function exchange(call: Call<unknown>, body: string, signal: AbortSignal): Promise<HttpReply> {
+    const pool = call.waitMs === undefined ? pools.short : pools.long;
+    const bytes = Buffer.from(body);
+    const headers = { ...target.headers, 'content-length': String(bytes.length) };
+    traffic.sent(call.purpose, headBytes(`POST ${target.path} HTTP/1.1`, headers) + bytes.length);
+    try {
+      const response = await pool.request({
+        method: 'POST',
+        path: target.path,
+        headers,
+        body: bytes,
+        signal,
+      });
+      traffic.received(call.purpose, headBytes('HTTP/1.1 200 OK', response.headers));
+      const text = await bodyText(response, maxBodyBytes, call, (size) =>
+        traffic.received(call.purpose, size),
+      );
+      // The connection counts as free only a turn later; a next call before that would open another one.
+      await setImmediate();
+      return { status: response.statusCode, headers: response.headers, body: text };
+    } catch (error) {
+      throw linkError(signal.aborted ? signal.reason : error, server.host);
+    }
+  }
+
+  return {
+    endpoint: server.origin,
+    async send(call, outer) {
+      const body = encodeRequest(call.type, call.message, keyFor(call, options.key));
+      const ms = call.waitMs === undefined ? deadlines.answerMs : call.waitMs + deadlines.pollSlackMs;
+      const reply = await withDeadline(
+        { clock, ms, outer, what: `${call.type} to ${server.host}` },
+        (signal) => exchange(call, body, signal),
+      );
+      return decodeReply(call, reply, clock.now());
+    },
+    traffic: () => traffic.read(),
+    async close() {
+      closing.abort(new Error('the client is closed'));
+      await Promise.all([pools.short.destroy(), pools.long.destroy()]);
+    },
+  };
+}
+
+function keyFor(call: Call<unknown>, key: Secret | undefined): string | undefined {
+  if (call.isUnsigned === true) return undefined;
+  if (key === undefined)
+    throw new EdgeError(`${call.type} needs a key to sign with`, { code: 'KEY_MISSING', retry: 'permanent' });
+  return key.reveal();
+}
+
+/** What goes into each request line and head: a plain proxy wants the whole URL, and its credentials every time. */
+function targetOf(
+  server: URL,
+  proxy: ProxyServer | undefined,
+): { path: string; headers: Record<string, string> } {
+  const path = `${server.pathname.replace(/\/+$/, '')}/api`;
+  const headers = { host: server.host, 'content-type': 'application/json' };
+  if (proxy === undefined || server.protocol === 'https:') return { path, headers };
+  const authorization = proxy.authorization?.reveal();
+  return {
+    path: `${server.origin}${path}`,
+    headers: { ...headers, ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }) },
+  };
+}
+
+/** Reads to the end, so that the connection can be used again; a body past the limit costs the connection. */
+async function bodyText(
+  response: Response,
+  limit: number,
+  call: Call<unknown>,
+  onBytes: (size: number) => void,
+): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body) {
+    size += chunk.length;
+    onBytes(chunk.length);
+    if (size > limit)
+      throw new ColonyError('COLONY_PROTOCOL', `${call.type}: the answer is longer than ${limit} bytes`, {
+        target: call.target,
+      });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
