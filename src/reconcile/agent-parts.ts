@@ -42,6 +42,6 @@ export interface AgentSettings {
 export interface Agent extends AgentView {
   /** Runs until the signal is aborted, then lets calls under way finish (at most 5 s). Containers keep running. */
   run(signal: AbortSignal): Promise<void>;
-  /** Reads the source and looks at the engine now, instead of at the next resync. */
+  /** Reads the source, looks at the engine and tries again what failed: now, instead of when its time comes. */
   refresh(): void;
 }

@@ -107,6 +107,7 @@ class AgentLoop implements Agent {
   }
 
   refresh(): void {
+    this.#memory.retryNow();
     this.#source.refresh();
     this.#bell.ring();
   }

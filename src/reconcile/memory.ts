@@ -186,6 +186,12 @@ export class WorkingMemory {
     return { ...setback, key: failure.key };
   }
 
+  /** Ends all waiting, as an operator asks for who has mended something; the counts of attempts stay. */
+  retryNow(): void {
+    const notBeforeMs = this.#clock.monoMs();
+    for (const [key, setback] of mapOf(this.#setbacks)) this.#setbacks.set(key, { ...setback, notBeforeMs });
+  }
+
   adopt(adoptions: Plan['adopt']): void {
     for (const { id, specHash } of adoptions) this.#adopted.set(id, specHash);
   }

@@ -156,7 +156,7 @@ async function everythingTold(): Promise<string> {
   return told.join('\n');
 }
 
-test('the key is in no log, status, event, plan or label, and in no file that others can read', async () => {
+test('defect 16: the key is in no log, status, event, plan or label, and in no file that others can read', async () => {
   assert.doesNotMatch(await everythingTold(), new RegExp(key));
   assert.equal(statSync(agent.stateDir).mode & 0o077, 0);
   for (const file of readdirSync(agent.stateDir).map((name) => join(agent.stateDir, name)))
@@ -183,7 +183,7 @@ test('a replaced container has the same identity', async () => {
   assert.equal((await mine()).length, 1);
 });
 
-test('a restarted agent leaves the container as it is', async () => {
+test('defect 14: a restarted agent leaves the container and its identity as they are', async () => {
   const life = await running(engine, containerName);
   await agent.restart();
   await agent.converged();

@@ -53,6 +53,19 @@ simulation('a missing bind source is BindSourceMissing, and is found when it is 
   assert.ok(took <= 301_000, `took ${took} ms`);
 });
 
+simulation('an operator who has mended something need not wait for the next try', async (sim) => {
+  const volumes = [{ type: 'bind', hostPath: '/etc/certs', mountPath: '/certs', readOnly: true }];
+  sim.deploy(deployment('cert', [{ name: 'cert-1', volumes }]));
+  sim.goal.excused.add('cert-1');
+  sim.start();
+  await sim.run(60_000);
+  sim.world.hostPaths.add('/etc/certs');
+  sim.goal.excused.clear();
+  sim.agent.refresh();
+  const took = await sim.settle();
+  assert.ok(took <= 5_000, `took ${took} ms`);
+});
+
 simulation(
   'a bad spec is remembered over a restart of the agent, a mended one is tried at once',
   async (sim) => {
