@@ -54,7 +54,7 @@ simulation('a missing bind source is BindSourceMissing, and is found when it is 
 });
 
 simulation('an operator who has mended something need not wait for the next try', async (sim) => {
-  const volumes = [{ type: 'bind', hostPath: '/etc/certs', mountPath: '/certs', readOnly: true }];
+  const volumes = [{ type: 'bind' as const, hostPath: '/etc/certs', mountPath: '/certs', readOnly: true }];
   sim.deploy(deployment('cert', [{ name: 'cert-1', volumes }]));
   sim.goal.excused.add('cert-1');
   sim.start();
