@@ -39,7 +39,7 @@ export function createConnector(route: Route): () => Promise<Socket> {
   async function connect(signal: AbortSignal): Promise<Socket> {
     const { server, proxy, tls } = route;
     const isSecure = server.protocol === 'https:';
-    let socket: Socket;
+    let socket: Socket | undefined;
     try {
       socket =
         proxy === undefined
@@ -54,6 +54,7 @@ export function createConnector(route: Route): () => Promise<Socket> {
       return await ready(secured, 'secureConnect', signal);
     } catch (error) {
       session = undefined;
+      socket?.destroy();
       throw linkError(signal.aborted ? signal.reason : error, server.host);
     }
   }
@@ -74,11 +75,13 @@ function secure(host: string, options: ConnectionOptions) {
 /** A socket to the proxy, or through it to `tunnelTo`. */
 async function viaProxy(proxy: ProxyServer, tunnelTo: URL | undefined, signal: AbortSignal): Promise<Socket> {
   const name = `${proxy.host}:${proxy.port}`;
+  let socket: Socket | undefined;
   try {
-    let socket = await tcp(proxy.host, proxy.port, signal);
+    socket = await tcp(proxy.host, proxy.port, signal);
     if (proxy.isSecure) socket = await ready(secure(proxy.host, { socket }), 'secureConnect', signal);
     return tunnelTo === undefined ? socket : await tunnel(socket, proxy, tunnelTo, signal);
   } catch (error) {
+    socket?.destroy();
     throw proxyError(signal.aborted ? signal.reason : error, name);
   }
 }

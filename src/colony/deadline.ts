@@ -2,7 +2,11 @@ import type { Clock } from '../base/clock.ts';
 import { errorText } from '../base/errors.ts';
 import { ColonyError } from './errors.ts';
 
-/** Runs `work` with a signal that aborts after `ms` with `COLONY_TIMEOUT`, or with `CANCELLED` when `outer` is aborted. */
+/**
+ * Runs `work` with a signal that aborts after `ms` with `COLONY_TIMEOUT`, or with `CANCELLED` when `outer` is aborted.
+ * Rejects at that moment, also when the work does not heed the signal: a request that still waits for a connection
+ * does not.
+ */
 export async function withDeadline<T>(
   options: { clock: Clock; ms: number; outer?: AbortSignal; what: string },
   work: (signal: AbortSignal) => Promise<T>,
@@ -27,11 +31,19 @@ export async function withDeadline<T>(
   );
   try {
     controller.signal.throwIfAborted();
-    return await work(controller.signal);
+    return await untilAborted(work(controller.signal), controller.signal);
   } catch (error) {
     throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
     timer.abort();
     outer?.removeEventListener('abort', onAbort);
   }
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }

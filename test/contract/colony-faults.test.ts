@@ -89,6 +89,33 @@ test('long polls have connections of their own, and hold up nothing else', async
   assert.equal(client.traffic().poll?.requests, POLLS);
 });
 
+test('a call that was given up while it waited for a connection is never sent', async (t) => {
+  const held: (() => void)[] = [];
+  let requests = 0;
+  let enough = () => {};
+  const full = new Promise<void>((resolve) => {
+    enough = resolve;
+  });
+  const port = await httpServer(t, (_request, response) => {
+    requests += 1;
+    held.push(() => response.end(refusal(404, 'No process available for assignment')));
+    if (requests === 4) enough();
+    if (requests > 4) held.at(-1)?.();
+  });
+  const client = clientTo(t, `http://127.0.0.1:${port}`);
+  const poll = (signal: AbortSignal) => client.send(assign('dev', 50), signal);
+  const polls = Array.from({ length: 4 }, () => assert.rejects(poll(never), { code: 'COLONY_NO_PROCESS' }));
+  await full;
+  const caller = new AbortController();
+  const queued = assert.rejects(poll(caller.signal), { code: 'CANCELLED' });
+  caller.abort();
+  await queued;
+  for (const release of held) release();
+  await Promise.all(polls);
+  await assert.rejects(poll(never), { code: 'COLONY_NO_PROCESS' });
+  assert.equal(requests, 5);
+});
+
 test('a long poll may take the time it waits on purpose, and a little more', async (t) => {
   const port = await httpServer(t, () => undefined);
   const client = clientTo(t, `http://127.0.0.1:${port}`, { deadlines: { pollSlackMs: 50, answerMs: 10 } });

@@ -71,6 +71,19 @@ test('TLS to a port that speaks plain HTTP fails as TLS, and a silent one runs i
   await assert.rejects(waiting.send(getVersion(), never), { code: 'COLONY_TIMEOUT' });
 });
 
+test('a connection that does not come about keeps no caller past its deadline or its patience', async (t) => {
+  const port = await listen(t, createTcp());
+  const client = clientTo(t, `https://127.0.0.1:${port}`, {
+    deadlines: { connectMs: 60_000, answerMs: 100 },
+  });
+  await assert.rejects(client.send(getVersion(), never), { code: 'COLONY_TIMEOUT' });
+  const patient = clientTo(t, `https://127.0.0.1:${port}`, { deadlines: { connectMs: 60_000 } });
+  const caller = new AbortController();
+  const given = assert.rejects(patient.send(getVersion(), caller.signal), { code: 'CANCELLED' });
+  caller.abort();
+  await given;
+});
+
 /** An HTTP proxy that tunnels to anywhere on this machine, with the given credentials. */
 async function tunnelProxy(t: TestContext, credentials?: string): Promise<{ port: number; asked: string[] }> {
   const asked: string[] = [];
