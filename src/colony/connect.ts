@@ -7,7 +7,7 @@ import { ColonyError } from './errors.ts';
 import { linkError, proxyError } from './link-errors.ts';
 import { hostOf, type ProxyServer, portOf } from './proxy.ts';
 
-/** Certificates in PEM form. Absent `ca`: the system's roots; given, it takes their place. */
+/** Certificates in PEM form. Absent `ca`: the system's roots; given, it takes their place, also for an https proxy. */
 export interface TlsSettings {
   ca?: string;
   /** Client certificate with its chain, and its key. */
@@ -44,7 +44,7 @@ export function createConnector(route: Route): () => Promise<Socket> {
       socket =
         proxy === undefined
           ? await tcp(hostOf(server), portOf(server), signal)
-          : await viaProxy(proxy, isSecure ? server : undefined, signal);
+          : await viaProxy(proxy, isSecure ? server : undefined, tls.ca, signal);
       if (!isSecure) return socket;
       const options = { ...tls, socket, ...(session === undefined ? {} : { session }) };
       const secured = secure(hostOf(server), options);
@@ -73,12 +73,20 @@ function secure(host: string, options: ConnectionOptions) {
 }
 
 /** A socket to the proxy, or through it to `tunnelTo`. */
-async function viaProxy(proxy: ProxyServer, tunnelTo: URL | undefined, signal: AbortSignal): Promise<Socket> {
+async function viaProxy(
+  proxy: ProxyServer,
+  tunnelTo: URL | undefined,
+  ca: string | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
   const name = `${proxy.host}:${proxy.port}`;
   let socket: Socket | undefined;
   try {
     socket = await tcp(proxy.host, proxy.port, signal);
-    if (proxy.isSecure) socket = await ready(secure(proxy.host, { socket }), 'secureConnect', signal);
+    if (proxy.isSecure) {
+      const options = ca === undefined ? { socket } : { socket, ca };
+      socket = await ready(secure(proxy.host, options), 'secureConnect', signal);
+    }
     return tunnelTo === undefined ? socket : await tunnel(socket, proxy, tunnelTo, signal);
   } catch (error) {
     socket?.destroy();

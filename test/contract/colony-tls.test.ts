@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { connect, createServer as createTcp, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { getVersion } from '../../src/colony/messages-server.ts';
@@ -85,9 +86,13 @@ test('a connection that does not come about keeps no caller past its deadline or
 });
 
 /** An HTTP proxy that tunnels to anywhere on this machine, with the given credentials. */
-async function tunnelProxy(t: TestContext, credentials?: string): Promise<{ port: number; asked: string[] }> {
+async function tunnelProxy(
+  t: TestContext,
+  credentials?: string,
+  pair?: Pair,
+): Promise<{ port: number; asked: string[] }> {
   const asked: string[] = [];
-  const proxy = createServer();
+  const proxy = pair === undefined ? createServer() : createTlsServer(pair);
   proxy.on('connect', (request, socket: Socket) => {
     asked.push(`${request.method} ${request.url}`);
     const expected = credentials && `Basic ${Buffer.from(credentials).toString('base64')}`;
@@ -119,6 +124,17 @@ test('a TLS server is reached through the tunnel of a proxy, by the name it was 
   const exempt = clientTo(t, `https://localhost:${server}`, { env: { ...env, NO_PROXY: 'localhost' }, tls });
   assert.deepEqual(await exempt.send(getVersion(), never), VERSION);
   assert.equal(proxy.asked.length, 1);
+});
+
+test('the way to the proxy may be TLS itself, with TLS to the server inside', async (t) => {
+  const server = await serving(t, made.server);
+  const proxy = await tunnelProxy(t, undefined, made.server);
+  const env = { HTTPS_PROXY: `https://localhost:${proxy.port}` };
+  const client = clientTo(t, `https://127.0.0.1:${server}`, { env, tls: { ca: made.ca } });
+  assert.deepEqual(await client.send(getVersion(), never), VERSION);
+  assert.deepEqual(proxy.asked, [`CONNECT 127.0.0.1:${server}`]);
+  const doubtful = clientTo(t, `https://127.0.0.1:${server}`, { env });
+  await assert.rejects(doubtful.send(getVersion(), never), { code: 'COLONY_PROXY' });
 });
 
 test('what fails at the proxy is blamed on the proxy, what fails behind it on the server', async (t) => {
