@@ -21,6 +21,8 @@ const PACKAGE = {
   strace: ['strace'],
   shellcheck: ['shellcheck'],
   dash: ['dash'],
+  // The TLS tests make their own certificates.
+  openssl: ['openssl'],
   // The architecture tests ask it which files belong to the project.
   git: ['git'],
 };
@@ -28,7 +30,7 @@ const PACKAGE = {
 /** @typedef {keyof typeof PACKAGE} Tool */
 
 /** What `npm test` needs beside the engine. @type {readonly Tool[]} */
-export const TEST_TOOLS = ['busybox', 'podman', 'strace', 'shellcheck', 'dash', 'git'];
+export const TEST_TOOLS = ['busybox', 'podman', 'strace', 'shellcheck', 'dash', 'openssl', 'git'];
 
 /** Installs the locked npm packages when they are absent or of another lock file. */
 export async function ensurePackages() {

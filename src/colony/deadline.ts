@@ -1,3 +1,4 @@
+import { untilAborted } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { errorText } from '../base/errors.ts';
 import { ColonyError } from './errors.ts';
@@ -38,12 +39,4 @@ export async function withDeadline<T>(
     timer.abort();
     outer?.removeEventListener('abort', onAbort);
   }
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,3 +1,4 @@
+import { untilAborted } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { EdgeError } from '../base/errors.ts';
 import { type Deadline, deadlineOf } from './deadline.ts';
@@ -84,13 +85,15 @@ export function createTransport(options: {
   async function start(call: Call, deadline: Deadline): Promise<Response> {
     const pool: ConnectionPool = pools[call.pool ?? 'short'];
     const body = call.body === undefined ? null : JSON.stringify(call.body);
-    return pool.request({
+    const asked = pool.request({
       method: call.method,
       path: call.path + queryText(call.query),
       headers: body === null ? {} : { 'content-type': 'application/json' },
       body,
       signal: deadline.signal,
     });
+    // A request that still waits for its connection does not heed the signal; whoever asked is let go all the same.
+    return untilAborted(asked, deadline.signal);
   }
 
   return {

@@ -1,5 +1,5 @@
+import { untilAborted } from '../base/abort.ts';
 import type { EngineInfo } from '../model/observed.ts';
-import { untilAborted } from './deadline.ts';
 import { engineError } from './errors.ts';
 import { booleanAt, listAt, numberAt, objectAt, requireObject, textAt } from './json.ts';
 import type { Transport } from './transport.ts';
