@@ -220,9 +220,11 @@ test('events: what the agent did, newest last, as text and as lines of JSON', as
 test('events -f goes on with what happens, and ends with 0 when interrupted', async () => {
   const events = follow('events', '-f', '--json', '-n', '0', ...own);
   const life = await running(engine, name);
-  // Ready when it has asked: a first event of our own tells.
-  agent.write('mark.json', single('mark', image, {}, { replicas: 0 }));
-  await eventually('it follows', () => events.text().includes('"mark"'));
+  // It shows nothing of what was before it asked, so marks are made until one comes through.
+  const makeMark = () =>
+    agent.write('mark.json', single('mark', image, { environment: { MARK: Date.now() } }, { replicas: 0 }));
+  const marks = setInterval(makeMark, 300);
+  await eventually('it follows', () => events.text().includes('"mark"')).finally(() => clearInterval(marks));
   await engine.kill(life.id);
   await healed(engine, name, life);
   await eventually('the healing is told', () => events.text().includes('container started'));
