@@ -29,7 +29,8 @@ export async function startPodman(): Promise<PrivatePodman> {
   ] as const)
     options.push(flag, join(folder, name));
   const child = spawn('podman', [...options, 'system', 'service', `unix://${socket}`, '--time=0'], {
-    env: { ...process.env, CONTAINERS_CONF: config },
+    // It forgets its temporary copy of each image that is loaded into it.
+    env: { ...process.env, CONTAINERS_CONF: config, TMPDIR: folder },
     stdio: 'ignore',
   });
   let failure: Error | undefined;
