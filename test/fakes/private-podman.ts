@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { docker, eventually } from './engine-fixture.ts';
@@ -50,9 +50,24 @@ export async function startPodman(): Promise<PrivatePodman> {
     async stop() {
       for (const container of await docker(socket).containers()) await docker(socket).remove(container.Id);
       await ended(child);
+      killMonitors(folder);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Podman's own restart of a container can outlive its removal; nobody but its monitor knows of it then. */
+function killMonitors(folder: string): void {
+  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${folder}/`)) continue;
+      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+      for (const child of children.filter(Boolean)) process.kill(Number(child), 'SIGKILL');
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It has ended by itself meanwhile.
+    }
+  }
 }
 
 async function ended(child: ChildProcess): Promise<void> {
