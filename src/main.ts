@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { fstatSync } from 'node:fs';
 import { systemClock } from './base/clock.ts';
 import { errorCode } from './base/errors.ts';
@@ -7,6 +8,8 @@ import { dispatch } from './cli/dispatch.ts';
 import type { Output } from './cli/io.ts';
 
 const stop = new AbortController();
+// Every wait and every call listens to it: that is no leak to be warned of.
+setMaxListeners(0, stop.signal);
 let isWriteFailed = false;
 
 function output(stream: NodeJS.WriteStream, onError: (error: unknown) => void): Output {

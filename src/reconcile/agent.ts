@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { isoTime } from '../base/clock.ts';
 import { EdgeError } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
@@ -70,6 +71,8 @@ class AgentLoop implements Agent {
     const lanes = { actions: settings.actionLanes, pulls: settings.pullLanes };
     this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls);
     this.#journal = new Journal(clock, log);
+    // As many calls may be under way as there are services: that is no leak to be warned of.
+    setMaxListeners(0, this.#hardStop.signal);
     this.#startedAt = clock.now();
     this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal);
     this.#engine = new EngineHealth(clock, random, this.#journal);

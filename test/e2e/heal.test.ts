@@ -269,3 +269,8 @@ test('the agent stops with code 0 and leaves every container running', async () 
   await agent.stop();
   assert.deepEqual(await livesOf(engine, ten), lives);
 });
+
+test('all that the agent has written are lines of its log, also with many calls under way', () => {
+  for (const line of agent.log.trim().split('\n'))
+    assert.equal(typeof JSON.parse(line).message, 'string', line);
+});
