@@ -1,8 +1,9 @@
+import { backoffMs } from '../base/backoff.ts';
 import { type Clock, isoTime } from '../base/clock.ts';
 import { type EdgeError, errorText } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Reachability } from '../model/status.ts';
-import { backoffMs, ENGINE_BACKOFF } from './backoff.ts';
+import { ENGINE_BACKOFF } from './backoff.ts';
 import type { Journal } from './journal.ts';
 
 /** Whether the engine answers, since when, and why not; told once when it changes. */

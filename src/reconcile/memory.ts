@@ -1,4 +1,5 @@
 import { type LRU, lru } from 'tiny-lru';
+import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
@@ -7,7 +8,7 @@ import type { DesiredState } from '../model/desired.ts';
 import { liveHash } from '../model/hash.ts';
 import type { EngineSnapshot, ObservedState, PullProgress, Setback } from '../model/observed.ts';
 import type { Memory } from '../model/ports.ts';
-import { backoffMs, SERVICE_BACKOFF } from './backoff.ts';
+import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
 import { keyOf } from './ownership.ts';
 import { type Failure, LASTING_SUCCESS_MS, nextSetback, otherVersionKey } from './setback.ts';

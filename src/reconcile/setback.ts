@@ -1,6 +1,7 @@
+import { backoffMs, longestMs } from '../base/backoff.ts';
 import type { Setback } from '../model/observed.ts';
 import type { Reason } from '../model/reason.ts';
-import { backoffMs, longestMs, SERVICE_BACKOFF } from './backoff.ts';
+import { SERVICE_BACKOFF } from './backoff.ts';
 
 /** A failure, as far as it matters for when to try again. */
 export interface Failure {
