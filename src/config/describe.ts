@@ -53,7 +53,8 @@ function helpLines(row: Option<unknown>, columns: number): string[] {
 export function optionsMarkdown(): string {
   const lines = ['| Option | Environment | File key | Default | Meaning |', '|---|---|---|---|---|'];
   for (const [, row] of optionRows()) {
-    const env = [ownEnv(row.flag), ...row.alsoEnv].map((name) => `\`${name}\``).join(', ');
+    const names = [ownEnv(row.flag), ...row.alsoEnv, ...(row.parts?.names ?? [])];
+    const env = names.map((name) => `\`${name}\``).join(', ');
     const key = row.key === '' ? '–' : `\`${row.key}\``;
     const usual = row.defaultText === '' ? '–' : row.defaultText;
     lines.push(`| \`--${row.flag} ${row.placeholder}\` | ${env} | ${key} | ${usual} | ${row.help} |`);
@@ -80,7 +81,8 @@ export function exampleFile(): string {
 function exampleValue(row: Option<unknown>): string[] {
   if (row.flag === 'bind-prefix-map') return [`#${row.key}:`, '#  /opt/author/cloud: /srv/cloud'];
   if (row.list) return [`#${row.key}:`, '#  - builtin:arrowhead'];
-  const usual = row.defaultText.replace(/ if it exists$/, '');
+  if (row.example !== undefined) return [`#${row.key}: ${row.example}`];
+  const usual = row.defaultText.replace(/ if it exists$|; .*$/, '');
   const plain = /^[\w./:-]+$/.test(usual);
   return [`#${row.key}: ${plain ? usual : `${row.placeholder.toLowerCase()}-1`}`];
 }

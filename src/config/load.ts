@@ -7,6 +7,7 @@ import { closest } from '../base/text.ts';
 import { showValue } from '../model/problem.ts';
 import { type Option, ownEnv, type Surroundings } from './option.ts';
 import { type Config, type OptionName, optionRows } from './table.ts';
+import { problemsTogether } from './together.ts';
 
 /** Where a value came from: `name` is the flag, the environment name or the file. */
 export interface ValueOrigin {
@@ -45,22 +46,26 @@ export async function loadConfig(input: ConfigInput): Promise<ConfigResult> {
   const origins: Record<string, ValueOrigin> = {};
   const settle = (name: OptionName, row: Option<unknown>, candidate: Candidate | undefined) => {
     origins[name] = candidate?.origin ?? { from: 'default', name: '' };
-    if (candidate === undefined) {
-      values[name] = row.fallback(around);
-      return;
-    }
+    if (candidate === undefined) return;
     const decoded = row.decode(candidate.raw, candidate.baseDir);
     if (decoded.ok) values[name] = decoded.value;
     else problems.push(`${candidate.origin.name} ${decoded.expected}, got ${showValue(candidate.raw)}`);
   };
   // The file's own place comes first: it can be told by flag and environment only.
   for (const [name, row] of rows)
-    if (row.key === '') settle(name, row, fromFlag(row, input) ?? fromEnv(row, input, problems));
+    if (row.key === '') {
+      settle(name, row, fromFlag(row, input) ?? fromEnv(row, input, problems));
+      if (origins[name]?.from === 'default') values[name] = row.fallback(around, values);
+    }
   const path = typeof values.config === 'string' ? values.config : undefined;
   const file = path === undefined ? {} : await readConfigFile(path, input.readText ?? readUtf8, problems);
   for (const [name, row] of rows)
     if (row.key !== '')
       settle(name, row, fromFlag(row, input) ?? fromEnv(row, input, problems) ?? fromFile(row, file, path));
+  // Some defaults depend on what was given.
+  for (const [name, row] of rows)
+    if (row.key !== '' && origins[name]?.from === 'default') values[name] = row.fallback(around, values);
+  problems.push(...problemsTogether(values, origins as Record<OptionName, ValueOrigin>));
   problems.push(...unknownKeys(file, path), ...unknownEnv(input.env));
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, config: values as Config, origins: origins as Record<OptionName, ValueOrigin> };
@@ -82,8 +87,18 @@ function fromEnv(row: Option<unknown>, input: ConfigInput, problems: string[]): 
     origin: { from: 'environment', name },
     baseDir: input.cwd,
   });
-  const own = input.env[ownEnv(row.flag)];
-  if (own) return candidate(ownEnv(row.flag), own);
+  const ownName = ownEnv(row.flag);
+  const own = input.env[ownName];
+  const parts = row.parts?.compose(input.env);
+  if (parts?.ok === false) problems.push(parts.problem);
+  if (parts?.ok === true) {
+    if (own && !meansTheSame(row, own, parts.raw))
+      problems.push(
+        `${ownName} and ${parts.name} differ (${showValue(own)}, ${showValue(parts.raw)}): unset one of them`,
+      );
+    if (!own) return candidate(parts.name, parts.raw);
+  }
+  if (own) return candidate(ownName, own);
   const others = row.alsoEnv.flatMap((name) => {
     const text = input.env[name];
     return text ? [{ name, text }] : [];
@@ -97,6 +112,12 @@ function fromEnv(row: Option<unknown>, input: ConfigInput, problems: string[]): 
         `unset one, or set ${ownEnv(row.flag)}`,
     );
   return candidate(first.name, first.text);
+}
+
+function meansTheSame(row: Option<unknown>, one: string, other: string): boolean {
+  const [a, b] = [row.decode(one, '/'), row.decode(other, '/')];
+  // What cannot be decoded is told as such.
+  return !a.ok || !b.ok || a.value === b.value;
 }
 
 function fromFile(

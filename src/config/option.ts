@@ -10,7 +10,17 @@ export interface Surroundings {
   exists(path: string): boolean;
 }
 
-export type Group = 'Desired state' | 'This node' | 'Engine' | 'State' | 'Pace' | 'Logging';
+export type Group =
+  | 'Desired state'
+  | 'This node'
+  | 'Engine'
+  | 'State'
+  | 'ColonyOS server'
+  | 'Pace'
+  | 'Logging';
+
+/** A value put together from environment names that are not ours, or what keeps it from being one. */
+export type FromParts = { ok: true; name: string; raw: string } | { ok: false; problem: string };
 
 /** One row of the table: everything that parsing, help, README and `colonies-edge config` need to know of an option. */
 export interface Option<T> {
@@ -20,6 +30,12 @@ export interface Option<T> {
   key: string;
   /** Environment names used by others that count too, after our own `COLONIES_EDGE_...`. Two that differ are an error. */
   alsoEnv: readonly string[];
+  /** Environment names that only together make a value; our own beside them must say the same. */
+  parts?: {
+    names: readonly string[];
+    /** undefined: they are not set. */
+    compose(env: Readonly<Record<string, string | undefined>>): FromParts | undefined;
+  };
   /** What stands for the value in help: "DIR". */
   placeholder: string;
   /** true: the flag may be repeated, the environment separates by commas, the file takes a list. */
@@ -29,7 +45,10 @@ export interface Option<T> {
   help: string;
   /** The default as help shows it; empty: none. */
   defaultText: string;
-  fallback(around: Surroundings): T;
+  /** A value for the example file; absent: made of the default or the placeholder. */
+  example?: string;
+  /** `others` has everything that was given, and the defaults of rows further up. */
+  fallback(around: Surroundings, others: Readonly<Record<string, unknown>>): T;
   /** `raw` is a string (or, for lists, strings) from flags and environment, anything from the file. Relative paths are
    *  taken from `baseDir`. */
   decode(raw: unknown, baseDir: string): Decoded<T>;

@@ -1,9 +1,6 @@
-import { formatDuration } from '../base/duration.ts';
 import type { LogLevel } from '../base/log.ts';
 import {
-  decodeCount,
   decodeDockerHost,
-  decodeDuration,
   decodeFileList,
   decodeOneOf,
   decodePath,
@@ -13,46 +10,12 @@ import {
   type Option,
   type PrefixPair,
 } from './option.ts';
+import { count, duration, MINUTE_MS, option, optionalFile } from './rows.ts';
+import { SERVER_OPTIONS } from './table-server.ts';
 
 const ETC = '/etc/colonies-edge';
 const DEFAULT_POLICY = `${ETC}/policy.yaml`;
-
-/** Fills in what most options have in common. */
-function option<T>(
-  row: Omit<Option<T>, 'alsoEnv' | 'show'> & Partial<Pick<Option<T>, 'alsoEnv' | 'show'>>,
-): Option<T> {
-  return { alsoEnv: [], show: (value) => value, ...row };
-}
-
-function duration(
-  row: Pick<Option<number>, 'flag' | 'key' | 'group' | 'help'>,
-  [leastMs, usualMs, mostMs]: [number, number, number],
-): Option<number> {
-  return option<number>({
-    ...row,
-    placeholder: 'DURATION',
-    defaultText: formatDuration(usualMs),
-    fallback: () => usualMs,
-    decode: decodeDuration(leastMs, mostMs),
-    show: (ms) => formatDuration(ms),
-  });
-}
-
-function count(
-  row: Pick<Option<number>, 'flag' | 'key' | 'group' | 'help'>,
-  usual: number,
-  most: number,
-): Option<number> {
-  return option<number>({
-    ...row,
-    placeholder: 'N',
-    defaultText: String(usual),
-    fallback: () => usual,
-    decode: decodeCount(1, most),
-  });
-}
-
-const MINUTE_MS = 60_000;
+const DEFAULT_BLUEPRINTS = `${ETC}/blueprints`;
 
 /** THE table of options: it drives parsing, `--help`, the README and `colonies-edge config`. */
 export const OPTIONS = {
@@ -62,8 +25,9 @@ export const OPTIONS = {
     placeholder: 'DIR',
     group: 'Desired state',
     help: 'Directory tree of blueprints (.json, .yaml, .yml), watched for change. "none": keep to the checkpoint.',
-    defaultText: `${ETC}/blueprints`,
-    fallback: () => `${ETC}/blueprints`,
+    defaultText: `${DEFAULT_BLUEPRINTS}; with a server: if it exists`,
+    fallback: (around, others) =>
+      others.server === undefined || around.exists(DEFAULT_BLUEPRINTS) ? DEFAULT_BLUEPRINTS : undefined,
     decode: decodePathOrNone,
     show: (path) => path ?? 'none',
   }),
@@ -101,16 +65,11 @@ export const OPTIONS = {
     decode: decodePrefixMap,
     show: (pairs) => Object.fromEntries(pairs.map(({ from, to }) => [from, to])),
   }),
-  slots: option<string | undefined>({
+  slots: optionalFile({
     flag: 'slots',
     key: 'slots',
-    placeholder: 'FILE',
     group: 'Desired state',
     help: 'Identities provisioned for executors, mode 0600. Contains private keys.',
-    defaultText: 'none',
-    fallback: () => undefined,
-    decode: decodePathOrNone,
-    show: (path) => path ?? 'none',
   }),
   unlocatedPolicy: option<'ignore' | 'claim' | 'always'>({
     flag: 'unlocated-policy',
@@ -119,9 +78,10 @@ export const OPTIONS = {
     group: 'Desired state',
     help:
       'Blueprints that name neither node nor location: ignore, claim (when no other node runs it) or always. ' +
-      'Blueprints from a directory: always, as a directory belongs to one node.',
-    defaultText: 'always',
-    fallback: () => 'always',
+      'For blueprints from a directory claim counts as always, as a directory belongs to one node.',
+    defaultText: 'claim with a server, else always',
+    example: 'claim',
+    fallback: (_, others) => (others.server === undefined ? 'always' : 'claim'),
     decode: decodeOneOf(['ignore', 'claim', 'always']),
   }),
   node: option<string>({
@@ -210,6 +170,7 @@ export const OPTIONS = {
     decode: decodePathOrNone,
     show: (path) => path ?? 'none',
   }),
+  ...SERVER_OPTIONS,
   resyncMs: duration(
     {
       flag: 'resync',
