@@ -30,7 +30,7 @@ const ADDRESSES: readonly [string, Record<string, string>, string][] = [
     { COLONIES_SERVER_HOST: 'c.example', COLONIES_SERVER_PORT: '8080' },
     'http://c.example:8080',
   ],
-  ['a host alone gets the ecosystem's port', { COLONIES_SERVER_HOST: 'c.example' }, 'http://c.example:50080'],
+  ['a host alone gets the ecosystem port', { COLONIES_SERVER_HOST: 'c.example' }, 'http://c.example:50080'],
   [
     'TLS by COLONIES_TLS',
     { COLONIES_SERVER_HOST: 'c.example', COLONIES_SERVER_PORT: '443', COLONIES_TLS: 'true' },
@@ -42,7 +42,7 @@ const ADDRESSES: readonly [string, Record<string, string>, string][] = [
     'https://c.example:8443',
   ],
   [
-    'the client's own names',
+    'the client itself names',
     {
       COLONIES_CLIENT_HTTP_HOST: 'c.example',
       COLONIES_CLIENT_HTTP_PORT: '8443',
@@ -126,7 +126,7 @@ for (const [what, env, text] of WRONG)
     assert.match(problems[0] ?? '', text);
   });
 
-test('a flag wins over the ecosystem's names, also to do without a server', async () => {
+test('a flag wins over the ecosystem names, also to do without a server', async () => {
   const env = { COLONIES_SERVER_HOST: 'c.example' };
   const { config } = await configOf({
     env,
@@ -149,7 +149,7 @@ test('the executor is named after the node, unless it has a name of its own', as
   assert.equal((await configOf({ env })).config.executorName, 'plant-pump-1');
 });
 
-test('a colon in the executor's name is refused, also when it comes from the node', async () => {
+test('a colon in the executor name is refused, also when it comes from the node', async () => {
   const [given] = await problemsOf({ env: { COLONIES_EXECUTOR_NAME: 'a:b' } });
   assert.match(given ?? '', /^COLONIES_EXECUTOR_NAME must be a name without spaces and ":"/);
   const env = { ...COLONY, COLONIES_EDGE_SERVER: 'http://c.example', COLONIES_NODE_NAME: 'a:b' };
