@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { decodeBlueprint, encodeBlueprint } from '../model/blueprint.ts';
+import type { Outbox } from '../model/colony.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
 import type { Checkpoint, Memory, Slot } from '../model/ports.ts';
 import { type Problem, problemText } from '../model/problem.ts';
@@ -115,6 +116,22 @@ const slots = v.array(
   }),
 );
 
+const outbox = v.looseObject({
+  processes: v.array(
+    v.looseObject({
+      id: text,
+      startedAt: v.nullable(v.number()),
+      retries: count,
+      funcName: text,
+      kind: text,
+      blueprintName: text,
+      force: v.boolean(),
+      result: v.exactOptional(v.looseObject({ ok: v.boolean(), texts: strings })),
+    }),
+  ),
+  deregister: v.array(v.looseObject({ id: text, name: text })),
+});
+
 /** The checkpoint as JSON: blueprints as the documents they came from, everything else as it is. */
 export function encodeCheckpoint(value: Checkpoint): unknown {
   const blueprints = value.blueprints.map((desired) => {
@@ -145,6 +162,11 @@ export function checkpointEssence(content: unknown): unknown {
 /** Decodes remembered failures and adoptions; throws an `Error` that names path and fault. */
 export function decodeMemory(content: unknown): Memory {
   return parse(memory, content);
+}
+
+/** Decodes what the server has not accepted yet; throws an `Error` that names path and fault. */
+export function decodeOutbox(content: unknown): Outbox {
+  return parse(outbox, content);
 }
 
 /** Decodes identity slots; throws an `Error` that names path and fault, never a key. */

@@ -12,11 +12,13 @@ import {
 import { type DirectoryLock, lockDirectory } from '../base/lock.ts';
 import type { Logger } from '../base/log.ts';
 import { type Random, systemRandom } from '../base/random.ts';
+import type { Outbox, OutboxStore } from '../model/colony.ts';
 import type { Checkpoint, Memory, Slot, Store } from '../model/ports.ts';
 import {
   checkpointEssence,
   decodeCheckpoint,
   decodeMemory,
+  decodeOutbox,
   decodeSlots,
   encodeCheckpoint,
 } from './schema.ts';
@@ -34,10 +36,10 @@ export interface StoreOptions {
 }
 
 /** A store that holds its directory until it is closed. */
-export type OpenStore = Store & { close(): Promise<void> };
+export type OpenStore = Store & OutboxStore & { close(): Promise<void> };
 
 /**
- * Opens the state directory: `checkpoint`, `memory` and `slots`, each in two slots (`slot-file.ts`), files 0600.
+ * Opens the state directory: `checkpoint`, `memory`, `slots` and `outbox`, each in two slots (`slot-file.ts`), files 0600.
  * Throws `STATE_LOCKED`, `STATE_LOCK_FAILED`, or a `STORE_*` code when the directory cannot be made. Saving throws
  * `STORE_FULL`, `STORE_READONLY` or `STORE_FAILED` (transient) and leaves what was there; `loadSlots` throws
  * `STORE_DAMAGED` when there are identities and none can be read. Other files in the directory are left alone.
@@ -69,11 +71,18 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
       return value ?? [];
     },
     saveSlots: (slots) => save(files.slots, slots),
+    loadOutbox: async () => {
+      const { value, notes } = await files.outbox.load();
+      // What is lost here the server still knows: processes it holds for us are asked for on every connect.
+      for (const note of notes) log.warn('stored outbox was damaged', { note });
+      return value ?? { processes: [], deregister: [] };
+    },
+    saveOutbox: (outbox) => save(files.outbox, outbox),
     close: async () => lock?.release(),
   };
 }
 
-const NAMES = ['checkpoint', 'memory', 'slots'] as const;
+const NAMES = ['checkpoint', 'memory', 'slots', 'outbox'] as const;
 
 function slotFiles(fs: FileSystem, directory: string) {
   const common = { fs, directory, version: 1 };
@@ -98,6 +107,12 @@ function slotFiles(fs: FileSystem, directory: string) {
       encode: (value) => value,
       decode: decodeSlots,
       mirrored: true,
+    }),
+    outbox: new SlotFile<Outbox>({
+      ...common,
+      name: NAMES[3],
+      encode: (value) => value,
+      decode: decodeOutbox,
     }),
   };
 }

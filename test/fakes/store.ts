@@ -1,14 +1,18 @@
 import { EdgeError } from '../../src/base/errors.ts';
+import type { Outbox, OutboxStore } from '../../src/model/colony.ts';
 import { canonicalJson } from '../../src/model/hash.ts';
 import type { Checkpoint, Memory, Slot, Store } from '../../src/model/ports.ts';
 import type { Life } from './life.ts';
 
+type Name = 'checkpoint' | 'memory' | 'slots' | 'outbox';
+
+const EMPTY_OUTBOX: Outbox = { processes: [], deregister: [] };
 const EMPTY_MEMORY: Memory = { setbacks: [], adopted: [] };
 
 /** The state directory in memory: survives lives of the agent, writes only what changed, can refuse or lose writes. */
 export class FakeStore {
   /** What is "on disk", as text, so that nothing is shared with the agent's objects. */
-  readonly disk = new Map<'checkpoint' | 'memory' | 'slots', string>();
+  readonly disk = new Map<Name, string>();
   /** Writes that reached the disk. */
   writes = 0;
   /** Writes asked for that did not change anything. */
@@ -21,7 +25,7 @@ export class FakeStore {
   notes: string[] = [];
 
   /** The port, for one life of the agent. */
-  open(life: Life): Store {
+  open(life: Life): Store & OutboxStore {
     return {
       loadCheckpoint: () => life.guard(() => this.#loadCheckpoint()),
       saveCheckpoint: (checkpoint) => life.guard(() => this.#save('checkpoint', checkpoint)),
@@ -29,6 +33,8 @@ export class FakeStore {
       saveMemory: (memory) => life.guard(() => this.#save('memory', memory)),
       loadSlots: () => life.guard(async () => this.#load<readonly Slot[]>('slots') ?? []),
       saveSlots: (slots) => life.guard(() => this.#save('slots', slots)),
+      loadOutbox: () => life.guard(async () => this.#load<Outbox>('outbox') ?? EMPTY_OUTBOX),
+      saveOutbox: (outbox) => life.guard(() => this.#save('outbox', outbox)),
     };
   }
 
@@ -49,12 +55,12 @@ export class FakeStore {
     return { checkpoint: this.checkpoint(), notes };
   }
 
-  #load<T>(name: 'checkpoint' | 'memory' | 'slots'): T | undefined {
+  #load<T>(name: Name): T | undefined {
     const text = this.disk.get(name);
     return text === undefined ? undefined : JSON.parse(text);
   }
 
-  async #save(name: 'checkpoint' | 'memory' | 'slots', value: object): Promise<boolean> {
+  async #save(name: Name, value: object): Promise<boolean> {
     const text = JSON.stringify(value);
     const before = this.disk.get(name);
     if (before !== undefined && content(before) === content(text)) {
