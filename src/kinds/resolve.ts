@@ -29,7 +29,8 @@ export function resolveBlueprint(blueprint: Blueprint, context: KindContext): Re
     return refuse('ForeignColony', 'metadata.colonyname', blueprint.colony, `must be "${context.colony}"`);
   const problems = new Problems();
   problems.list.push(...blueprint.warnings);
-  if (!checkValue(blueprint.spec, 'spec', problems)) return { result: 'refused', problems: problems.list };
+  if (!checkValue(blueprint.spec, 'spec', problems))
+    return { result: 'refused', problems: problems.list, needsClaim: false };
   const { spec, origins } = applyOverlays(blueprint, context.overlays, problems);
   const ownership = isOurs(blueprint, spec, context);
   if (!ownership.ours) return { result: 'elsewhere', why: ownership.why };
@@ -48,8 +49,9 @@ export function resolveBlueprint(blueprint: Blueprint, context: KindContext): Re
   const cycle = instanceCycle(result.services);
   if (cycle !== undefined) problems.error('spec', `dependsOn must not form a cycle: ${cycle.join(' -> ')}`);
   const list = problems.list.map((problem) => withOrigin(problem, origins));
-  if (problems.failed) return { result: 'refused', problems: list };
-  return { result: 'ours', desired: desiredOf(blueprint, result, list) };
+  const { needsClaim } = ownership;
+  if (problems.failed) return { result: 'refused', problems: list, needsClaim };
+  return { result: 'ours', desired: desiredOf(blueprint, result, list), needsClaim };
 }
 
 function desiredOf(blueprint: Blueprint, result: KindResult, warnings: readonly Problem[]): DesiredBlueprint {
@@ -60,7 +62,7 @@ function desiredOf(blueprint: Blueprint, result: KindResult, warnings: readonly 
 
 function refuse(reason: Problem['reason'], path: string, value: string, message: string): Resolution {
   const problem: Problem = { severity: 'error', reason, path, message, value: JSON.stringify(value) };
-  return { result: 'refused', problems: [problem] };
+  return { result: 'refused', problems: [problem], needsClaim: false };
 }
 
 /** Says so when the field in question is not the blueprint's own. */

@@ -1,6 +1,6 @@
 import type { ListedBlueprint, Traffic } from './colony.ts';
 import type { DesiredState } from './desired.ts';
-import type { BlueprintReport } from './status.ts';
+import type { AgentEvent, BlueprintReport } from './status.ts';
 
 // The link to the server, as the agent sees it, and the agent, as the link sees it.
 
@@ -54,12 +54,24 @@ export interface LinkStatus {
   unsentStatuses: number;
   /** The colony hands out no processes for now. */
   paused?: boolean;
+  /** Blueprints that any node may take: how many are ours, and how many are another's or not decided yet. */
+  claims?: { held: number; others: number };
   /** Requests and bytes per purpose since the start. */
   traffic: Readonly<Record<string, Traffic>>;
 }
 
 /** Whether a blueprint that any node may take is this node's. */
 export type Claim = { held: true } | { held: false; why: string };
+
+/** A blueprint from the server that several nodes may take, and this one too. */
+export interface Claimable {
+  name: string;
+  blueprintId: string;
+  /** true: a version of it is in force here; without a `Claim` that says otherwise it counts as held. */
+  inForce: boolean;
+  /** true: its newest version is refused here, so that another node may be better for it. */
+  refused: boolean;
+}
 
 /** What the server has told so far. */
 export interface ServerReading {
@@ -70,7 +82,7 @@ export interface ServerReading {
   /** Names whose removal is certain, with a clause why: a cleanup process, or two listings 10 min apart, and the server
    *  said "not found" for the name. Only a blueprint with this id is meant. */
   gone: ReadonlyMap<string, { blueprintId: string; why: string }>;
-  /** By name; a blueprint that needs a claim and is not in here is not ours yet. */
+  /** By name; a blueprint that needs a claim and is not in here stays as it is: in force, or not ours yet. */
   claims: ReadonlyMap<string, Claim>;
   /** Set: everything of ours is missing at once; nothing is removed until someone confirms it. */
   suspect?: string;
@@ -86,6 +98,10 @@ export interface LinkHost {
   reports(): readonly BlueprintReport[];
   /** Takes the newest reading over; resolves when the desired state (and the checkpoint) has it. */
   take(signal: AbortSignal): Promise<void>;
+  /** What several nodes may take, as of the last reading taken over. */
+  claimable(): readonly Claimable[];
+  /** Blueprints of the last reading taken over that are not for this node, by name, each with a clause why. */
+  elsewhere(): ReadonlyMap<string, string>;
   /** Pulls a blueprint's images anew, then replaces its containers; touches nothing when a pull fails. Resolves when the
    *  images are there and the replacement has begun, or with what is in the way. */
   force(blueprint: string, signal: AbortSignal): Promise<ForceResult>;
@@ -96,6 +112,8 @@ export interface LinkHost {
     message: string,
     fields?: { blueprint?: string; detail?: string; reason?: string; cause?: string },
   ): void;
+  /** Calls back for each event of the agent, its own included, until the returned function is called. */
+  onEvent(listener: (event: AgentEvent) => void): () => void;
 }
 
 /** The link, as the agent sees it. */

@@ -87,11 +87,12 @@ export interface DirectorySource {
   watch(onChange: () => void, signal: AbortSignal): Promise<void>;
 }
 
-/** A blueprint turned into desired services; `elsewhere` when it names another node or location. */
+/** A blueprint turned into desired services; `elsewhere` when it names another node or location. `needsClaim`: other nodes
+ *  may take it as well, and the server's status says which one has. */
 export type Resolution =
-  | { result: 'ours'; desired: DesiredBlueprint }
+  | { result: 'ours'; desired: DesiredBlueprint; needsClaim: boolean }
   | { result: 'elsewhere'; why: string }
-  | { result: 'refused'; problems: readonly Problem[] };
+  | { result: 'refused'; problems: readonly Problem[]; needsClaim: boolean };
 
 export type Resolve = (blueprint: Blueprint) => Resolution;
 

@@ -4,6 +4,7 @@ import { errorText } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
 import type { DesiredState, Owner } from '../model/desired.ts';
 import { canonicalJson } from '../model/hash.ts';
+import type { Claimable } from '../model/link.ts';
 import type { Checkpoint, DirectorySource, Resolve, Store } from '../model/ports.ts';
 import type { AgentStatus } from '../model/status.ts';
 import { type Composition, compose, recompose } from './compose.ts';
@@ -40,6 +41,8 @@ export class SourceLane {
   readonly #parts: SourceLaneParts;
   readonly #bell: Doorbell;
   #desired: DesiredState = { known: false };
+  #claimable: readonly Claimable[] = [];
+  #elsewhere: ReadonlyMap<string, string> = new Map();
   #identity = '';
   #resolve: Resolve | undefined;
   #resolverError: string | undefined;
@@ -62,6 +65,21 @@ export class SourceLane {
 
   get desired(): DesiredState {
     return this.#desired;
+  }
+
+  /** As `LinkHost.claimable`. */
+  get claimable(): readonly Claimable[] {
+    return this.#claimable;
+  }
+
+  /** As `LinkHost.elsewhere`. */
+  get elsewhere(): ReadonlyMap<string, string> {
+    return this.#elsewhere;
+  }
+
+  /** Takes the link's newest reading over; resolves when desired state and checkpoint have it. */
+  async take(signal: AbortSignal): Promise<void> {
+    await this.read(signal);
   }
 
   /** The last desired state from disk, then one reading of the source. */
