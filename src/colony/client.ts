@@ -1,16 +1,18 @@
-import { setImmediate } from 'node:timers/promises';
+import { untilAborted } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { EdgeError } from '../base/errors.ts';
 import type { Secret } from '../base/secret.ts';
+import type { Traffic } from '../model/colony.ts';
 import type { Call, Purpose } from './call.ts';
-import { createConnector, type TlsSettings } from './connect.ts';
+import type { TlsSettings } from './connect.ts';
 import { withDeadline } from './deadline.ts';
 import { decodeReply, encodeRequest, type HttpReply } from './envelope.ts';
 import { ColonyError } from './errors.ts';
 import { linkError } from './link-errors.ts';
 import { type Environment, type ProxyServer, proxyFor } from './proxy.ts';
-import { headBytes, type Traffic, TrafficCounter } from './traffic.ts';
-import { createPool, type Response } from './undici.ts';
+import { isFromServer, ServerTime } from './server-time.ts';
+import { createSockets, type HttpRequest, type Transport } from './sockets.ts';
+import { headBytes, TrafficCounter } from './traffic.ts';
 
 /** How long things may take, in milliseconds. */
 export interface Deadlines {
@@ -37,6 +39,13 @@ export interface ColonyClientOptions {
   deadlines?: Partial<Deadlines>;
   /** Longer answers are refused with `COLONY_PROTOCOL`. Default 16 MiB. */
   maxBodyBytes?: number;
+  /** Where bytes are counted; clients may share one. Default: one of its own. */
+  traffic?: TrafficCounter;
+  /** Takes the place of connections, for simulations. What it throws is taken as a broken connection's error. */
+  transport?: (
+    request: Pick<HttpRequest, 'path' | 'headers' | 'body'>,
+    signal: AbortSignal,
+  ) => Promise<HttpReply>;
 }
 
 /** A ColonyOS server, as far as one key sees it. */
@@ -47,6 +56,8 @@ export interface ColonyClient {
   send<T>(call: Call<T>, signal: AbortSignal): Promise<T>;
   /** Requests and bytes per purpose. */
   traffic(): Partial<Record<Purpose, Traffic>>;
+  /** The server's wall clock by its last answer, epoch milliseconds, counted on from then; undefined before the first. */
+  serverNow(): number | undefined;
   /** Drops all connections; calls under way fail with `CANCELLED`. */
   close(): Promise<void>;
 }
@@ -81,44 +92,41 @@ export function createColonyClient(options: ColonyClientOptions): ColonyClient {
   const deadlines = { ...DEADLINES, ...options.deadlines };
   const proxy = proxyFor(server, env);
   const closing = new AbortController();
-  const connect = createConnector({
-    server,
-    proxy,
-    tls,
-    clock,
-    connectMs: deadlines.connectMs,
-    closed: closing.signal,
-  });
-  // Long polls keep connections of their own, so that a report never waits for one to end.
-  const pools = {
-    short: createPool(server.origin, 4, connect),
-    long: createPool(server.origin, 4, connect),
-  };
-  const traffic = new TrafficCounter();
+  const route = { server, proxy, tls, clock, connectMs: deadlines.connectMs, closed: closing.signal };
+  const transport =
+    options.transport === undefined
+      ? createSockets(route, maxBodyBytes)
+      : simulated(options.transport, closing.signal);
+  const traffic = options.traffic ?? new TrafficCounter();
   const target = targetOf(server, proxy);
+  const time = new ServerTime(clock);
 
   async function exchange(call: Call<unknown>, body: string, signal: AbortSignal): Promise<HttpReply> {
-    const pool = call.waitMs === undefined ? pools.short : pools.long;
-    const bytes = Buffer.from(body);
-    const headers = { ...target.headers, 'content-length': String(bytes.length) };
-    traffic.sent(call.purpose, headBytes(`POST ${target.path} HTTP/1.1`, headers) + bytes.length);
+    const size = Buffer.byteLength(body);
+    const headers = { ...target.headers, 'content-length': String(size) };
+    const request = {
+      path: target.path,
+      headers,
+      body,
+      isLongPoll: call.waitMs !== undefined,
+      type: call.type,
+    };
+    traffic.sent(call.purpose, headBytes(`POST ${target.path} HTTP/1.1`, headers) + size);
     try {
-      const response = await pool.request({
-        method: 'POST',
-        path: target.path,
-        headers,
-        body: bytes,
-        signal,
-      });
-      traffic.received(call.purpose, headBytes('HTTP/1.1 200 OK', response.headers));
-      const text = await bodyText(response, maxBodyBytes, call, (size) =>
-        traffic.received(call.purpose, size),
-      );
-      // The connection counts as free only a turn later; a next call before that would open another one.
-      await setImmediate();
-      return { status: response.statusCode, headers: response.headers, body: text };
+      return await transport.exchange(request, signal, (bytes) => traffic.received(call.purpose, bytes));
     } catch (error) {
       throw linkError(signal.aborted ? signal.reason : error, server.host);
+    }
+  }
+
+  function read<T>(call: Call<T>, reply: HttpReply): T {
+    try {
+      const value = decodeReply(call, reply, clock.now());
+      time.take(reply.headers.date);
+      return value;
+    } catch (error) {
+      if (isFromServer(error)) time.take(reply.headers.date);
+      throw error;
     }
   }
 
@@ -131,13 +139,26 @@ export function createColonyClient(options: ColonyClientOptions): ColonyClient {
         { clock, ms, outer, what: `${call.type} to ${server.host}` },
         (signal) => exchange(call, body, signal),
       );
-      return decodeReply(call, reply, clock.now());
+      return read(call, reply);
     },
     traffic: () => traffic.read(),
+    serverNow: () => time.now(),
     async close() {
-      closing.abort(new Error('the client is closed'));
-      await Promise.all([pools.short.destroy(), pools.long.destroy()]);
+      closing.abort(new ColonyError('CANCELLED', 'the client is closed'));
+      await transport.close();
     },
+  };
+}
+
+function simulated(exchange: NonNullable<ColonyClientOptions['transport']>, closed: AbortSignal): Transport {
+  return {
+    async exchange({ path, headers, body }, signal, onBytes) {
+      closed.throwIfAborted();
+      const reply = await untilAborted(exchange({ path, headers, body }, signal), closed);
+      onBytes(headBytes('HTTP/1.1 200 OK', reply.headers) + Buffer.byteLength(reply.body));
+      return reply;
+    },
+    close: async () => undefined,
   };
 }
 
@@ -161,25 +182,4 @@ function targetOf(
     path: `${server.origin}${path}`,
     headers: { ...headers, ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }) },
   };
-}
-
-/** Reads to the end, so that the connection can be used again; a body past the limit costs the connection. */
-async function bodyText(
-  response: Response,
-  limit: number,
-  call: Call<unknown>,
-  onBytes: (size: number) => void,
-): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body) {
-    size += chunk.length;
-    onBytes(chunk.length);
-    if (size > limit)
-      throw new ColonyError('COLONY_PROTOCOL', `${call.type}: the answer is longer than ${limit} bytes`, {
-        target: call.target,
-      });
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

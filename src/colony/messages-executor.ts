@@ -76,7 +76,10 @@ export interface NewExecutor {
   colony: string;
   /** Empty or absent: none. Cannot be changed later by the executor itself. */
   location?: string;
-  capabilities?: Capabilities;
+  capabilities?: Capabilities | JsonObject;
+  /** The blueprint that deployed it, by id and generation; the peer sets neither. */
+  blueprintId?: string;
+  generation?: number;
 }
 
 /**
@@ -95,6 +98,8 @@ export function addExecutor(add: NewExecutor): Call<Executor> {
         colonyname: add.colony,
         ...(add.location === undefined || add.location === '' ? {} : { locationname: add.location }),
         ...(add.capabilities === undefined ? {} : { capabilities: add.capabilities }),
+        ...(add.blueprintId === undefined ? {} : { blueprintid: add.blueprintId }),
+        ...(add.generation === undefined ? {} : { blueprintgen: add.generation }),
       },
     },
     purpose: 'registration',

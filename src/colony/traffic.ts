@@ -1,11 +1,5 @@
+import type { Traffic } from '../model/colony.ts';
 import type { Purpose } from './call.ts';
-
-/** What one purpose has cost so far: HTTP heads and bodies, without TLS and TCP. */
-export interface Traffic {
-  requests: number;
-  sentBytes: number;
-  receivedBytes: number;
-}
 
 /** Counters per purpose since the client was made. */
 export class TrafficCounter {
