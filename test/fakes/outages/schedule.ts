@@ -33,7 +33,7 @@ interface Planned {
 
 /**
  * The changes of a link over `hours`, oldest first: it begins and ends with 'on', and only outages that end within the
- * time are in it. What comes once needs room: 1.5 h for the train's 50 min, five days and an hour for the belt's days.
+ * time are in it. What comes once needs room: 1.5 h for the train's 50 min, 97 h for the belt's days.
  * The same for the same seed.
  */
 export function schedule(profile: Profile, { seed, hours }: { seed: number; hours: number }): LinkChange[] {
@@ -67,8 +67,8 @@ export function schedule(profile: Profile, { seed, hours }: { seed: number; hour
     isNewAddress =
       profile.newAddress === 'always' || (profile.newAddress === 'afterPowerLoss' && isPowerLoss);
     atMs = offMs + lastsMs;
-    // What was due meanwhile happened inside this outage.
-    while (planned[0] !== undefined && planned[0].dueMs < atMs) planned.shift();
+    // What was due during days without a link happened inside them; after a short outage it comes a little later.
+    while (big !== undefined && planned[0] !== undefined && planned[0].dueMs < atMs) planned.shift();
   }
 }
 
