@@ -1,3 +1,4 @@
+import type { LinkStatus } from './link.ts';
 import type { Problem } from './problem.ts';
 import type { Reason } from './reason.ts';
 
@@ -109,6 +110,8 @@ export interface AgentStatus {
   };
   engine: Reachability & { endpoint: string; name: string; version: string; apiVersion: string };
   source: Reachability & { kind: 'directory'; path: string; files: number; suspect?: string };
+  /** How the agent stands with the server; absent when none is configured. */
+  server?: LinkStatus;
   checkpoint: { state: 'none' | 'saved' | 'loaded' | 'failed'; savedAt?: string; note?: string };
   converged: boolean;
   /** RFC 3339: next look even if nothing happens. */
@@ -143,6 +146,8 @@ export interface AgentEvent {
   cause?: string;
   reason?: string;
   detail?: string;
+  /** A container that had been up was brought back by this. */
+  healed?: true;
 }
 
 /** What would be done now and why. No environment and no key material is in it. */

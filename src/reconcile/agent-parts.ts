@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
+import type { Link } from '../model/link.ts';
 import type { DirectorySource, Engine, Resolve, Store } from '../model/ports.ts';
 import type { Problem } from '../model/problem.ts';
 import type { AgentView } from '../model/status.ts';
@@ -12,6 +13,8 @@ export interface AgentParts {
   store: Store;
   /** Absent: heal from the checkpoint only. */
   source: DirectorySource | undefined;
+  /** Absent: no server is configured. */
+  link?: Link;
   /** Makes a resolver from the present policy, overlays, slots and environment; called before each reading. Throws an
    *  `EdgeError` when one of those files is broken; the last good resolver then stays in force. */
   resolver(): Promise<Resolve>;

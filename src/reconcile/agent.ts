@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import { isoTime } from '../base/clock.ts';
 import { EdgeError } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
@@ -8,18 +7,20 @@ import type { ObservedState, Setback } from '../model/observed.ts';
 import type { Engine, EngineEvent } from '../model/ports.ts';
 import type { AgentEvent, AgentStatus, BlueprintReport, PlanReport } from '../model/status.ts';
 import type { Agent, AgentParts } from './agent-parts.ts';
+import { agentStatus } from './agent-status.ts';
 import { Apply } from './apply.ts';
 import { EngineHealth } from './engine-health.ts';
 import { Journal } from './journal.ts';
+import { Ledger } from './ledger.ts';
+import { LookListeners, linkHost } from './link-host.ts';
 import { WorkingMemory } from './memory.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 import { plan } from './plan.ts';
-import { reportAll, strays } from './report.ts';
+import { reportAll } from './report.ts';
 import { SourceLane } from './source-lane.ts';
 import type { ReportInput } from './status-document.ts';
 import { planReport } from './text.ts';
 import { isNoise, wantedOf } from './wanted.ts';
-import { warningsOf } from './warnings.ts';
 
 /** Least time between two looks, milliseconds. It doubles while reasons keep coming: a burst of events is a few looks. */
 const GAP_MS = 30;
@@ -50,8 +51,8 @@ class AgentLoop implements Agent {
   readonly #work = new Set<Promise<void>>();
   /** Aborted at the end of the drain; the run's own signal only stops new work. */
   readonly #hardStop = new AbortController();
-  readonly #wasReady = new Set<string>();
-  readonly #lastErrors = new Map<string, string>();
+  readonly #ledger = new Ledger();
+  readonly #looks = new LookListeners();
   #observed: ObservedState | undefined;
   #plan: Plan | undefined;
   /** The desired state that the newest plan is for. */
@@ -61,7 +62,6 @@ class AgentLoop implements Agent {
   #nextLookAt = 0;
   /** Monotonic time of the look that confirms what the last event led to; undefined: there is none to come. */
   #confirmAtMs: number | undefined;
-  readonly #counters = { ticks: 0, actions: 0, failures: 0, healed: 0 };
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -87,21 +87,22 @@ class AgentLoop implements Agent {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    // A lane that ends with an error is a broken invariant: without it the agent would look alive and be deaf.
+    const broken = new AbortController();
+    const alive = AbortSignal.any([signal, broken.signal]);
+    setMaxListeners(0, alive);
     this.#journal.add('info', 'agent started', {}, true);
     await this.#keeper.restore();
-    await this.#source.restore(signal);
-    const lanes = Promise.all([
-      this.#source.run(signal),
-      this.#parts.engine.watch((event) => this.#onEngineEvent(event), signal),
-    ]);
-    lanes.catch(() => undefined);
+    await this.#source.restore(alive);
+    const lanes = this.#startLanes(alive);
+    lanes.catch((error: unknown) => broken.abort(error));
     let gapMs = GAP_MS;
-    while (!signal.aborted) {
-      const waitMs = this.#untilConfirmed(await this.#look(signal));
+    while (!alive.aborted) {
+      const waitMs = this.#untilConfirmed(await this.#look(alive));
       this.#nextLookAt = this.#parts.clock.now() + waitMs;
-      await this.#parts.clock.sleep(gapMs, signal).catch(() => undefined);
+      await this.#parts.clock.sleep(gapMs, alive).catch(() => undefined);
       gapMs = this.#bell.isRung ? Math.min(gapMs * 2, MOST_GAP_MS) : GAP_MS;
-      await this.#bell.wait(Math.max(0, waitMs - gapMs), signal);
+      await this.#bell.wait(Math.max(0, waitMs - gapMs), alive);
     }
     await within(this.#parts.clock, DRAIN_MS, Promise.all(this.#work));
     this.#hardStop.abort(new EdgeError('The agent is stopping', { code: 'CANCELLED', retry: 'cancelled' }));
@@ -109,16 +110,33 @@ class AgentLoop implements Agent {
     this.#journal.add('info', 'agent stopped', {});
   }
 
+  /** Rejects as soon as one of them does. */
+  async #startLanes(signal: AbortSignal): Promise<void> {
+    const { engine, link } = this.#parts;
+    const host = linkHost({
+      source: this.#source,
+      journal: this.#journal,
+      looks: this.#looks,
+      reports: () => [...this.#reports.values()],
+    });
+    await Promise.all([
+      this.#source.run(signal),
+      engine.watch((event) => this.#onEngineEvent(event), signal),
+      link?.run(host, signal),
+    ]);
+  }
+
   refresh(): void {
     this.#memory.retryNow();
     this.#source.refresh();
+    this.#parts.link?.refresh();
     this.#bell.ring();
   }
 
   /** One tick: observe, plan, dispatch. Returns the milliseconds until the next look without a reason. */
   async #look(signal: AbortSignal): Promise<number> {
     const { engine, clock, random, settings } = this.#parts;
-    this.#counters.ticks += 1;
+    this.#ledger.counters.ticks += 1;
     const desired = this.#source.desired;
     const busyBefore = new Set(this.#memory.busy);
     if (this.#confirmAtMs !== undefined && clock.monoMs() >= this.#confirmAtMs) this.#confirmAtMs = undefined;
@@ -128,7 +146,9 @@ class AgentLoop implements Agent {
     } catch (error) {
       if (signal.aborted) return 0;
       if (!(error instanceof EdgeError)) throw error;
-      return this.#engine.away(error);
+      const retryMs = this.#engine.away(error);
+      this.#report();
+      return retryMs;
     }
     this.#engine.back();
     const isNewest = this.#source.desired === desired;
@@ -145,8 +165,8 @@ class AgentLoop implements Agent {
     this.#afterPlan(this.#plan);
     this.#plannedFor = isNewest ? this.#source.desired : desired;
     for (const action of this.#plan.actions) this.#dispatch(action);
-    this.#reports = this.#reportMap();
-    this.#rememberReady();
+    this.#report();
+    this.#ledger.review(this.#source.desired, observed, this.#reports);
     this.#keeper.save();
     const resyncMs = settings.resyncMs * (0.9 + 0.1 * random.next());
     const wakeMs = this.#plan.wakeAtMs === undefined ? resyncMs : this.#plan.wakeAtMs - clock.monoMs();
@@ -178,7 +198,7 @@ class AgentLoop implements Agent {
   #dispatch(action: Action): void {
     this.#memory.busy.add(action.lane);
     this.#running.set(action.lane, action);
-    this.#counters.actions += 1;
+    this.#ledger.counters.actions += 1;
     this.#journal.begun(action);
     const work = this.#apply.perform(action, this.#hardStop.signal).then((outcome) => {
       this.#memory.busy.delete(action.lane);
@@ -194,41 +214,22 @@ class AgentLoop implements Agent {
     const { action } = outcome;
     if (this.#hardStop.signal.aborted && !outcome.ok) return;
     const setback = this.#memory.record(outcome);
-    if (outcome.ok) {
-      this.#journal.done(outcome);
-      if (
-        (action.kind === 'startContainer' || action.kind === 'unpauseContainer') &&
-        this.#wasReady.has(action.lane)
-      )
-        this.#counters.healed += 1;
-      return;
+    if (outcome.ok) this.#journal.done(outcome, this.#ledger.done(action));
+    else {
+      this.#ledger.failed(action.lane, outcome);
+      this.#journal.failed(outcome, setback);
     }
-    this.#counters.failures += 1;
-    this.#lastErrors.set(action.lane, `${outcome.reason}: ${outcome.message}`);
-    this.#journal.failed(outcome, setback);
   }
 
   #crashed(setback: Setback): void {
-    this.#counters.failures += 1;
-    this.#lastErrors.set(setback.key, `${setback.reason}: ${setback.message}`);
+    this.#ledger.failed(setback.key, setback);
     this.#journal.crashed(setback);
   }
 
-  /** Which services have been up, so that bringing one back counts as healing; and whose errors are over. */
-  #rememberReady(): void {
-    const desired = this.#source.desired;
-    if (!desired.known || this.#observed === undefined) return;
-    const keys = new Set(desired.blueprints.flatMap(({ services }) => services.map(({ key }) => key)));
-    for (const key of this.#wasReady) if (!keys.has(key)) this.#wasReady.delete(key);
-    for (const key of this.#lastErrors.keys())
-      if (!keys.has(key) || !this.#observed.setbacks.has(key)) this.#lastErrors.delete(key);
-    for (const report of this.#reports.values()) {
-      const blueprint = desired.blueprints.find(({ name }) => name === report.name);
-      report.status.instances.forEach((instance, index) => {
-        const key = blueprint?.services[index]?.key;
-        if (instance.ready && key !== undefined) this.#wasReady.add(key);
-      });
-    }
+  /** Makes the reports of this look, and tells whoever sends them on. */
+  #report(): void {
+    this.#reports = this.#reportMap();
+    this.#looks.tell();
   }
 
   #reportMap(): Map<string, BlueprintReport> {
@@ -240,7 +241,7 @@ class AgentLoop implements Agent {
       observed: this.#observed,
       plan: this.#plan,
       running: this.#running,
-      lastErrors: this.#lastErrors,
+      lastErrors: this.#ledger.lastErrors,
       engineAway: this.#engine.awayBecause,
       now: clock.now(),
       node: settings.node,
@@ -252,48 +253,21 @@ class AgentLoop implements Agent {
   }
 
   status(): AgentStatus {
-    const { settings, engine } = this.#parts;
     const desired = this.#source.desired;
-    const info = this.#observed?.engine;
-    const { source, checkpoint, warnings } = this.#source.view();
-    const refusals = desired.known ? desired.refusals : [];
-    return {
-      agent: {
-        version: settings.version,
-        node: settings.node,
-        location: settings.location,
-        colony: settings.colony,
-        pid: process.pid,
-        startedAt: isoTime(this.#startedAt),
-        stateDir: settings.stateDir,
-      },
-      engine: {
-        ...this.#engine.view(),
-        endpoint: engine.endpoint,
-        name: info?.name ?? '',
-        version: info?.version ?? '',
-        apiVersion: info?.apiVersion ?? '',
-      },
-      source,
-      checkpoint,
-      converged: this.#isConverged(desired),
-      nextLookAt: isoTime(this.#nextLookAt),
-      blueprints: [...this.#reportMap().values()],
-      refusals: refusals.map(({ name, file, document, problems }) => ({
-        ...(file === undefined ? {} : { file }),
-        ...(document === undefined ? {} : { document }),
-        ...(name === undefined ? {} : { name }),
-        problems,
-      })),
-      pulls: [...this.#memory.pulls.values()].map((pull) => ({ ...pull, since: isoTime(pull.since) })),
-      strays: desired.known && this.#observed !== undefined ? strays(desired, this.#observed) : [],
-      warnings: [
-        ...warnings,
-        ...(this.#keeper.error === undefined ? [] : [this.#keeper.error]),
-        ...warningsOf(desired, this.#observed, this.#parts.crossCheck),
-      ],
-      counters: { ...this.#counters },
-    };
+    return agentStatus({
+      parts: this.#parts,
+      startedAt: this.#startedAt,
+      desired,
+      observed: this.#observed,
+      engine: this.#engine.view(),
+      source: this.#source.view(),
+      isConverged: this.#isConverged(desired),
+      nextLookAt: this.#nextLookAt,
+      reports: [...this.#reportMap().values()],
+      pulls: [...this.#memory.pulls.values()],
+      memoryError: this.#keeper.error,
+      counters: this.#ledger.counters,
+    });
   }
 
   /** Everything asked for is there and nothing was refused: the engine answers, and the newest plan, which is for just

@@ -68,12 +68,12 @@ export class Journal {
    * An action that worked; the end of a row of failures of its lane is said too. Making and clearing away a container
    * that cannot start belongs to the row: it is an event each time, but no line in the log.
    */
-  done({ action, tookMs }: Outcome & { ok: true }): void {
+  done({ action, tookMs }: Outcome & { ok: true }, isHealed = false): void {
     const failing = this.#failing.get(action.lane);
     const isEnd = failing?.startsWith(`${action.kind} failed`) === true;
     if (isEnd) this.#failing.delete(action.lane);
     const detail = `${(tookMs / 1000).toFixed(2)} s${isEnd ? ', after failures' : ''}`;
-    const fields = fieldsOf(action, detail);
+    const fields = { ...fieldsOf(action, detail), ...(isHealed ? { healed: true as const } : {}) };
     const isAttempt = ATTEMPTS.has(action.kind);
     this.add('info', DONE[action.kind], fields, failing !== undefined && !isEnd && isAttempt);
   }

@@ -1,0 +1,74 @@
+import { isoTime } from '../base/clock.ts';
+import type { DesiredState } from '../model/desired.ts';
+import type { ObservedState } from '../model/observed.ts';
+import type { AgentStatus, BlueprintReport, Reachability } from '../model/status.ts';
+import type { AgentParts } from './agent-parts.ts';
+import { strays } from './report.ts';
+import type { SourceLane } from './source-lane.ts';
+import { warningsOf } from './warnings.ts';
+
+/** What the agent's whole answer is made of. */
+export interface StatusInput {
+  parts: AgentParts;
+  /** Wall time, epoch milliseconds. */
+  startedAt: number;
+  desired: DesiredState;
+  /** Undefined before the first look. */
+  observed: ObservedState | undefined;
+  engine: Reachability;
+  source: ReturnType<SourceLane['view']>;
+  isConverged: boolean;
+  /** Wall time, epoch milliseconds. */
+  nextLookAt: number;
+  reports: readonly BlueprintReport[];
+  pulls: readonly (Omit<AgentStatus['pulls'][number], 'since'> & { since: number })[];
+  /** Why failures cannot be remembered on disk. */
+  memoryError: string | undefined;
+  counters: AgentStatus['counters'];
+}
+
+/** The answer to `colonies-edge status`. */
+export function agentStatus(input: StatusInput): AgentStatus {
+  const { parts, desired, observed, source } = input;
+  const { version, node, location, colony, stateDir } = parts.settings;
+  const info = observed?.engine;
+  const refusals = desired.known ? desired.refusals : [];
+  return {
+    agent: {
+      version,
+      node,
+      location,
+      colony,
+      pid: process.pid,
+      startedAt: isoTime(input.startedAt),
+      stateDir,
+    },
+    engine: {
+      ...input.engine,
+      endpoint: parts.engine.endpoint,
+      name: info?.name ?? '',
+      version: info?.version ?? '',
+      apiVersion: info?.apiVersion ?? '',
+    },
+    source: source.source,
+    ...(parts.link === undefined ? {} : { server: parts.link.status() }),
+    checkpoint: source.checkpoint,
+    converged: input.isConverged,
+    nextLookAt: isoTime(input.nextLookAt),
+    blueprints: input.reports,
+    refusals: refusals.map(({ name, file, document, problems }) => ({
+      ...(file === undefined ? {} : { file }),
+      ...(document === undefined ? {} : { document }),
+      ...(name === undefined ? {} : { name }),
+      problems,
+    })),
+    pulls: input.pulls.map((pull) => ({ ...pull, since: isoTime(pull.since) })),
+    strays: desired.known && observed !== undefined ? strays(desired, observed) : [],
+    warnings: [
+      ...source.warnings,
+      ...(input.memoryError === undefined ? [] : [input.memoryError]),
+      ...warningsOf(desired, observed, parts.crossCheck),
+    ],
+    counters: { ...input.counters },
+  };
+}
