@@ -50,11 +50,13 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Show what would be done now and why; change nothing.',
     args: '',
     maxArgs: 0,
-    flags: [{ name: 'offline', help: 'Compute it here, also when an agent is running.' }],
+    flags: [
+      { name: 'offline', help: 'Compute it here, also when an agent is running. --blueprints implies it.' },
+    ],
     options: ['blueprints', ...RESOLVING, 'docker-host', 'state-dir', 'socket', 'config'],
     examples: [
       ['colonies-edge plan', 'ask the running agent'],
-      ['colonies-edge plan --offline --blueprints ./new', 'try other blueprints'],
+      ['colonies-edge plan --blueprints ./new', 'try other blueprints: not asked of the agent'],
     ],
     notes: 'Exit code 3 when there is something to do or to wait for.',
     run: async (call) => (await import('./plan.ts')).plan(call),

@@ -8,7 +8,9 @@ import { EXIT, painterFor, writeJson } from './io.ts';
 
 /** `colonies-edge plan [--offline]`: 0 nothing to do, 3 otherwise. Changes nothing, takes no lock. */
 export async function plan(call: Call): Promise<number> {
-  const report = (call.has('offline') ? undefined : await fromAgent(call)) ?? (await fromHere(call));
+  // Who names a directory asks about that one, whatever the running agent has.
+  const isHere = call.has('offline') || call.has('blueprints');
+  const report = (isHere ? undefined : await fromAgent(call)) ?? (await fromHere(call));
   if (call.json) writeJson(call.io.out, report);
   else {
     const paint = painterFor(call.io.out, call.io.env);

@@ -63,7 +63,12 @@ function endOf(
   const ranMs = Date.parse(detail.finishedAt) - Date.parse(detail.startedAt);
   const error = detail.error === '' ? '' : `: ${detail.error}`;
   const message = `exited ${detail.exitCode} after ${Math.max(0, Math.round(ranMs / 1000))} s${error}`;
-  if (state === 'restarting') return { token: `${id}:restarting`, message };
+  // Between two attempts the times may be of different ones, and the code not be known yet.
+  if (state === 'restarting')
+    return {
+      token: `${id}:restarting`,
+      message: ranMs >= 0 && detail.exitCode !== 0 ? message : `does not stay up${error}`,
+    };
   const isLeftToUs = policy === 'no' || policy === 'on-failure';
   const isSoon = ranMs >= 0 && ranMs < CRASH_WITHIN_MS;
   if (state !== 'exited' || !isLeftToUs || detail.exitCode === 0 || !isSoon) return undefined;

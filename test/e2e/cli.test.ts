@@ -167,7 +167,7 @@ test('plan: 3 when there is something to do, says what and why, and does not do 
   );
   const lives = await livesOf(engine, [name]);
   agent.relay.reset();
-  const { code, stdout } = await agent.cli('plan', '--offline', ...agent.flags(), '--blueprints', other);
+  const { code, stdout } = await agent.cli('plan', ...agent.flags(), '--blueprints', other);
   assert.equal(code, 3);
   assert.match(plain(stdout), new RegExp(`create ${prefix}-more: no container exists`));
   assert.match(stdout, /spec changed/);
