@@ -50,7 +50,7 @@ export interface Traffic {
 export interface Colony {
   /** Scheme, host and port, for people. */
   readonly endpoint: string;
-  /** The identity its key stands for, 64 hexadecimal digits. */
+  /** The identity its key stands for, 64 hexadecimal digits; empty while there is no key (`KEY_MISSING`). */
   readonly id: string;
   /** Asks for a process, waiting up to `waitS` whole seconds on the server; 0: not at all. `COLONY_NO_PROCESS`, `COLONY_PAUSED`, `COLONY_FORBIDDEN`. */
   assign(waitS: number, signal: AbortSignal): Promise<ColonyProcess>;
@@ -85,7 +85,9 @@ export interface Colony {
   ): Promise<void>;
   /** The server's wall clock by its last answer, epoch milliseconds, counted on from then; undefined before the first. */
   serverNow(): number | undefined;
+  /** Per purpose, of all connections to this server in this process, whichever key they use. */
   traffic(): Readonly<Record<string, Traffic>>;
+  /** Calls under way, and all later ones, fail with `CANCELLED`. */
   close(): Promise<void>;
 }
 
