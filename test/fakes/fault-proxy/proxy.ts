@@ -40,8 +40,9 @@ export interface FaultProxy {
   /** Ends all open connections: with a reset, or (`tell: false`, an address change) by never passing a byte again. */
   cut(options: { tell: boolean }): void;
   counters(): Counters;
-  /** Clients' and server's connections that are still open. */
+  /** Connections of which at least one side is still open. */
   readonly open: number;
+  /** For good: later changes open nothing. Resolves when nothing is open any more. */
   close(): Promise<void>;
 }
 
@@ -55,6 +56,7 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   let shape: LinkShape = {};
   let isClosed = false;
   let changing: Promise<void> = Promise.resolve();
+  let onNoneLeft = () => {};
 
   const link: Link = {
     ...{ clock, buckets, random: options.random ?? systemRandom, target: options.target },
@@ -69,7 +71,10 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
   };
   const door = await openDoor((socket) => {
     counters.connections += 1;
-    const forget = () => connections.delete(connection);
+    const forget = () => {
+      connections.delete(connection);
+      if (connections.size === 0) onNoneLeft();
+    };
     const connection =
       fault.mode === 'tlsFailure'
         ? failTls(socket, fault.certificate, forget)
@@ -112,6 +117,10 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
       cut(true);
       changing = changing.then(() => door.set(false));
       await changing;
+      const noneLeft = new Promise<void>((resolve) => {
+        onNoneLeft = resolve;
+      });
+      if (connections.size > 0) await noneLeft;
     },
   };
 }
@@ -133,7 +142,7 @@ function failTls(
     secured.on('secure', () => secured.end());
     secured.resume();
   }
-  return { cut: () => socket.resetAndDestroy(), release: () => undefined };
+  return { cut: () => socket.destroy(), release: () => undefined };
 }
 
 /** A port that can be closed and opened again. */
