@@ -26,6 +26,9 @@ export interface KindContext {
   bindPrefixMap: BindPrefixMap;
   /** Executor identities of all blueprints. */
   slots: readonly Slot[];
+  /** Absent: `slots` are all there are. Else why they cannot be read now; `slots` are then those of the last reading, or
+   *  there was none, and no executor's identity can be told. */
+  slotsFault?: { text: string; hadReading: boolean };
   /** One clause for people: how a missing executor identity comes to be. */
   slotsRequired: string;
   /** The agent's state directory and sockets, which no container gets. */

@@ -19,6 +19,7 @@ const DEFAULT_TYPE = 'container-executor';
 /** Resolves an `ExecutorDeployment` spec (FIELDS.md 6): one container for each replica, with the identity of its slot. */
 export function resolveExecutorDeployment(fields: Fields, scope: Scope): KindResult {
   const parts = readSpecParts(fields, scope);
+  checkSlots(scope);
   const executorType = readType(fields);
   fields.int('identityPool', 0, 1000);
   fields.notYet('identityPool', 'the agent registers no spare identities');
@@ -42,6 +43,15 @@ export function resolveExecutorDeployment(fields: Fields, scope: Scope): KindRes
     scope,
   );
   return { services, ...reclaimOf(parts, [template]) };
+}
+
+/** Without its identity an executor would be another one: what runs stays, what is new has to wait. */
+function checkSlots({ context, problems }: Scope): void {
+  const { slotsFault } = context;
+  if (slotsFault?.hadReading === true)
+    problems.warn('spec', `keeps its identities: ${slotsFault.text}`, undefined, 'SlotsInvalid');
+  else if (slotsFault !== undefined)
+    problems.error('spec', `needs executor identities: ${slotsFault.text}`, undefined, 'SlotsInvalid');
 }
 
 function readType(fields: Fields): string {

@@ -8,6 +8,7 @@ import {
   container,
   context,
   desired,
+  docker,
   errors,
   executor,
   matchAll,
@@ -378,6 +379,24 @@ describe('identity slots (FIELDS 6.4)', () => {
       /waits for approval/,
     );
     assert.equal(hold({ server, slots: [slot(0, { approved: false })] })?.reason, 'WaitingForRegistration');
+  });
+  test('identities that cannot be read: nothing new is made, and with those of before all goes on', () => {
+    const text = 'slot file /s is not valid';
+    const never = resolveBlueprint(executor(), context({ slotsFault: { text, hadReading: false } }));
+    assert.ok(never.result === 'refused');
+    assert.deepEqual(
+      never.problems.map(({ reason, message }) => [reason, message]),
+      [['SlotsInvalid', `needs executor identities: ${text}`]],
+    );
+    const before = { slots: [slot(0)], slotsFault: { text, hadReading: true } };
+    const kept = resolveBlueprint(executor(), context(before));
+    assert.ok(kept.result === 'ours');
+    assert.equal(kept.desired.services[0]?.executorName, 'shop-1a2b0-3');
+    assert.deepEqual(
+      kept.desired.warnings.map(({ reason }) => reason),
+      ['SlotsInvalid'],
+    );
+    assert.equal(resolveBlueprint(docker(), context(before)).result, 'ours');
   });
   test('the slots of another blueprint are not taken', () => {
     assert.notEqual(hold({ slots: [slot(0, { blueprint: 'other' })] }), undefined);
