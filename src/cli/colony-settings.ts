@@ -80,14 +80,6 @@ export function requireColony(config: Config, env: Io['env']): ColonySettings {
   ]);
 }
 
-/** Host, port and TLS of the address, as executors get them in their environment. */
-export function serverParts(server: string): { host: string; port: number; tls: boolean } {
-  const url = new URL(server);
-  const tls = url.protocol === 'https:';
-  const port = url.port === '' ? (tls ? 443 : 80) : Number(url.port);
-  return { host: url.hostname.replace(/^\[|\]$/g, ''), port, tls };
-}
-
 async function readTls(config: Config): Promise<TlsSettings> {
   const { caFile, clientCertFile, clientKeyFile } = config;
   return {

@@ -28,6 +28,10 @@ export interface Command {
 }
 
 const RESOLVING = ['policy', 'overlays', 'bind-prefix-map', 'slots', 'node', 'location', 'colony', 'network'];
+const SERVER = [
+  ...['server', 'colony', 'executor-name', 'executor-type', 'location', 'node', 'key-file', 'state-dir'],
+  ...['ca-file', 'client-cert-file', 'client-key-file', 'config'],
+];
 
 /** All commands in the order in which help lists them. Each is loaded only when it runs. */
 export const COMMANDS: readonly Command[] = [
@@ -140,6 +144,52 @@ export const COMMANDS: readonly Command[] = [
     examples: [['colonies-edge doctor', 'check with the settings that `run` would use']],
     notes: 'Exit code 1 when a check fails; warnings alone give 0.',
     run: async (call) => (await import('./doctor.ts')).doctor(call),
+  },
+  {
+    name: 'register',
+    summary: 'Make a key for this node, and get it into the colony.',
+    args: '',
+    maxArgs: 0,
+    flags: [
+      { name: 'wait', help: 'Ask until the owner has approved it, and be heard once.' },
+      {
+        name: 'timeout',
+        placeholder: 'DURATION',
+        help: 'With --wait: no longer than this, for example 10m.',
+      },
+    ],
+    options: [...SERVER, 'owner-key-file', 'user-key-file'],
+    examples: [
+      ['colonies-edge register', "make the key, and print the owner's commands"],
+      ['colonies-edge register --owner-key-file /root/owner.key', 'add and approve it in one go'],
+      ['colonies-edge register --wait --timeout 1h', 'wait for the approval of somebody else'],
+    ],
+    notes:
+      'May be repeated: an existing key is kept, an approved node left alone. Exit code 3 while it is not approved.',
+    run: async (call) => (await import('./register.ts')).register(call),
+  },
+  {
+    name: 'whoami',
+    summary: 'Show who this node is in the colony, and what the server makes of it.',
+    args: '',
+    maxArgs: 0,
+    flags: [],
+    options: SERVER,
+    examples: [['colonies-edge whoami --json | jq -r .state', 'for programs']],
+    notes: 'Exit code 3 when this node is not approved, 1 when it has no key or the server cannot be asked.',
+    run: async (call) => (await import('./whoami.ts')).whoami(call),
+  },
+  {
+    name: 'rotate-key',
+    summary: 'Exchange the key of this node for a new one; name and approval stay.',
+    args: '',
+    maxArgs: 0,
+    flags: [],
+    options: SERVER,
+    examples: [['colonies-edge rotate-key', 'also while the agent is running']],
+    notes:
+      'What is cut off is carried on by the next call. A key from the environment or a credential cannot be exchanged here.',
+    run: async (call) => (await import('./rotate-key.ts')).rotateKey(call),
   },
   {
     name: 'config',

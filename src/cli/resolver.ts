@@ -3,6 +3,7 @@ import { readFile, realpath } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { EdgeError, errorCode, errorText } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { serverParts } from '../config/server.ts';
 import type { Config } from '../config/table.ts';
 import {
   type KindContext,
@@ -13,6 +14,7 @@ import {
   resolveBlueprint,
 } from '../kinds/index.ts';
 import type { Resolve, Slot } from '../model/ports.ts';
+import { nextKeyPath } from '../store/key-file.ts';
 import type { Io } from './io.ts';
 
 /** What a resolver needs besides the settings. */
@@ -53,6 +55,7 @@ export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone ?? '',
       defaultNetwork: config.network,
       agentEnvironment: env,
+      ...(config.server === undefined ? {} : { server: serverParts(config.server) }),
       policy: config.policy === undefined ? loadPolicy(undefined) : await policyOf(config.policy),
       overlays: await overlays(),
       bindPrefixMap: config.bindPrefixMap.map(({ from, to }) => [from, to] as const),
@@ -61,7 +64,7 @@ export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
         config.slots === undefined
           ? 'provision it in a file and name that with --slots'
           : `provision it in ${config.slots}`,
-      protectedPaths: await protectedPaths(config),
+      protectedPaths: await protectedPaths(config, env),
       hasOwnerKey: false,
       readFile: readSmallText,
     };
@@ -133,8 +136,11 @@ async function provisionedSlots({ config, log }: ResolverParts): Promise<readonl
 }
 
 /** What no container may get, also under its real name. */
-async function protectedPaths(config: Config): Promise<readonly string[]> {
-  const paths = [config.stateDir, config.socket, ...(config.slots === undefined ? [] : [config.slots])];
+async function protectedPaths(config: Config, env: Io['env']): Promise<readonly string[]> {
+  const { keyFile, userKeyFile, ownerKeyFile, clientKeyFile, slots } = config;
+  const secrets = [slots, keyFile, nextKeyPath(keyFile), userKeyFile, ownerKeyFile, clientKeyFile];
+  const all = [config.stateDir, config.socket, ...secrets, env.CREDENTIALS_DIRECTORY || undefined];
+  const paths = all.filter((path) => path !== undefined);
   const real = await Promise.all(paths.map((path) => realpath(path).catch(() => path)));
   return [...new Set([...paths, ...real])];
 }

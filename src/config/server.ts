@@ -60,6 +60,14 @@ export function serverFromEnv(env: Environment): FromParts | undefined {
   return { ok: true, name, raw: `${scheme}://${authority}:${port?.value ?? DEFAULT_PORT}` };
 }
 
+/** Host, port and TLS of the address, as executors get them in their environment. */
+export function serverParts(server: string): { host: string; port: number; tls: boolean } {
+  const url = new URL(server);
+  const tls = url.protocol === 'https:';
+  const port = url.port === '' ? (tls ? 443 : 80) : Number(url.port);
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port, tls };
+}
+
 interface Part {
   name: string;
   value: string;

@@ -1,0 +1,48 @@
+import { EdgeError } from '../base/errors.ts';
+import { systemRandom } from '../base/random.ts';
+import { Secret } from '../base/secret.ts';
+import type { Config } from '../config/table.ts';
+import { createKeyFile } from '../store/key-file.ts';
+import type { Io } from './io.ts';
+import { type FoundKey, idOf, keySource, readKey } from './key-sources.ts';
+
+/** This node's key; `made`: just now. */
+export type OwnKey = FoundKey & { made: boolean };
+
+/**
+ * Reads the executor key from where it is, or makes one in its file when there is none anywhere; an existing one is
+ * never touched. Throws `KEY_INVALID`, `KEY_UNREADABLE`, `KEY_UNWRITABLE`.
+ */
+export async function ownKey(config: Config, env: Io['env']): Promise<OwnKey> {
+  const source = keySource('executor', config, env) ?? {
+    role: 'executor',
+    from: 'file',
+    where: config.keyFile,
+  };
+  const found = await readKey(source, env);
+  if (found !== undefined) return { ...found, made: false };
+  const key = newKey();
+  if (await createKeyFile(source.where, key)) return { key, id: idOf(key, source.where), source, made: true };
+  // Somebody else was faster.
+  const theirs = await readKey(source, env);
+  if (theirs !== undefined) return { ...theirs, made: false };
+  throw new EdgeError(`The key ${source.where} came and went while it was looked for`, {
+    code: 'KEY_UNREADABLE',
+    retry: 'transient',
+    target: source.where,
+  });
+}
+
+/** A private key from the system's randomness. */
+export function newKey(): Secret {
+  // One in 2^128 is outside the curve's range.
+  for (;;) {
+    const key = new Secret(systemRandom.hex(64));
+    try {
+      idOf(key, 'memory');
+      return key;
+    } catch {
+      // try another one
+    }
+  }
+}
