@@ -81,33 +81,10 @@ export interface Lane {
   run(host: LinkHost, signal: AbortSignal): Promise<void>;
 }
 
-/** What a cleanup process came to. */
-export interface CleanupResult {
-  /** true: the blueprint is really gone, and its containers go. */
-  removed: boolean;
-  /** For the process: "c1-db is gone from the server and is removed here". */
-  text: string;
-}
-
-/** Knows what the server asks of this node. `listing.ts` implements it. */
-export interface Listing extends Lane {
-  /** Looks again because of these blueprints; resolves when the agent has taken over what was found and, where several
-   *  nodes may take one of them, it is decided who does. Rejects only with the signal's reason: the look itself is
-   *  tried until it succeeds. */
-  lookNow(names: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Asks for a blueprint that is said to be gone; resolves when what follows is in force. Rejects as `lookNow`. */
-  cleanup(name: string, signal: AbortSignal): Promise<CleanupResult>;
-  /** Lists now, instead of when the time comes. */
-  refresh(): void;
-  /** As `Link.confirmRemoval`; takes effect with a listing, which is made at once. */
-  confirmRemoval(): readonly string[];
-  reading(): ServerReading;
-  status(): LinkStatus['listing'];
-}
-
 /** Settles with other nodes who runs what several may run. `claim.ts` implements it. */
 export interface Claims extends Lane {
-  /** Members to add to each status of this blueprint, which renew the claim; undefined: it needs none. */
+  /** Members to add to each status of this blueprint, which renew the claim; undefined: it needs none. They are other
+   *  ones each time, which is no reason to send. */
   stamp(name: string): JsonObject | undefined;
   /** false: another node has it now, and its status must be left alone. Asks the server when the last look is too old
    *  to tell; to be called before each status that is sent. Throws as a call does. */
@@ -119,12 +96,21 @@ export interface Claims extends Lane {
 /** What the desk asks of the listing lane when a process names blueprints. */
 export interface Looks {
   /** Resolves when what the server says of these blueprints now (a complete listing, or read by name) was taken over by
-   *  the agent; no names: all. Rejects with the failed call's `EdgeError`, or the signal's reason. */
+   *  the agent and, where several nodes may take one, it is decided who does; no names: all. Rejects only with the
+   *  signal's reason: the look itself is tried until it succeeds. */
   lookNow(names: readonly string[], signal: AbortSignal): Promise<void>;
-  /** A cleanup process came for this name. Resolves with what that led to, one line, once it was taken over. */
+  /** A cleanup process came for this name. Resolves with what that led to, one line, once it was taken over. Rejects as `lookNow`. */
   cleanup(name: string, signal: AbortSignal): Promise<string>;
-  /** Why a blueprint the server has is not this node's, a clause; undefined: it is, or nobody knows it. */
-  whyNotOurs(name: string): string | undefined;
+}
+
+/** Knows what the server asks of this node. `listing.ts` implements it. */
+export interface Listing extends Lane, Looks {
+  /** Lists now, instead of when the time comes. */
+  refresh(): void;
+  /** As `Link.confirmRemoval`; takes effect with a listing, which is made at once. */
+  confirmRemoval(): readonly string[];
+  reading(): ServerReading;
+  status(): LinkStatus['listing'];
 }
 
 /** What the slots lane asks of the outbox; changes are on disk when the promise resolves. */
