@@ -1,4 +1,4 @@
-import type { Blueprint } from './blueprint.ts';
+import type { Blueprint, JsonObject } from './blueprint.ts';
 import type { ContainerSpec } from './container.ts';
 import type { Problem } from './problem.ts';
 import type { Reason } from './reason.ts';
@@ -38,6 +38,20 @@ export interface DesiredBlueprint {
   reclaimVolumes: readonly string[];
   /** Networks made for it alone, removed with it; never the default one. */
   reclaimNetworks: readonly string[];
+  /** ExecutorDeployment only. */
+  executors?: ExecutorWish;
+}
+
+/** What the identities of an ExecutorDeployment are registered with, and how many there should be. */
+export interface ExecutorWish {
+  executorType: string;
+  location: string;
+  /** As the server keeps them (PROTOCOL.md 5.1 `capabilities`). */
+  capabilities: JsonObject;
+  /** Replicas and spare ones; their indices count from 0. */
+  identities: number;
+  /** Those that are there, from whichever file, by index. */
+  known: readonly { index: number; id: string }[];
 }
 
 /** One container that should run. */

@@ -105,6 +105,9 @@ export interface LinkHost {
   /** Pulls a blueprint's images anew, then replaces its containers; touches nothing when a pull fails. Resolves when the
    *  images are there and the replacement has begun, or with what is in the way. */
   force(blueprint: string, signal: AbortSignal): Promise<ForceResult>;
+  /** Registered names of the executors whose containers exist, running or not; undefined while that is not certain for
+   *  the present desired state. */
+  executors(): ReadonlySet<string> | undefined;
   /** Something changed that reports may show; called by the agent's loop. */
   onReports(listener: () => void): () => void;
   event(

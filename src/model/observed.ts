@@ -20,7 +20,19 @@ export interface ObservedState extends EngineSnapshot {
   made: ReadonlySet<string>;
   /** References pulled lately by this process, for `pullPolicy: Always`. */
   fresh: ReadonlySet<string>;
+  /** Forced runs under way, by blueprint name. */
+  forced: ReadonlyMap<string, ForcedRun>;
+  /** Containers that go on with the image they have, by id: a forced run that was given up had moved their reference to
+   *  the image with this id. */
+  keptImages: ReadonlyMap<string, string>;
 }
+
+/** One blueprint that is to be pulled and made anew, changed or not. */
+export type ForcedRun =
+  /** Nothing is touched until every image is there: no container is replaced because one of `refs` has moved. */
+  | { phase: 'pulling'; refs: ReadonlySet<string>; toPull: ReadonlySet<string> }
+  /** `containers`: ids of those that are to be replaced, each with its service's key. */
+  | { phase: 'recreating'; containers: ReadonlyMap<string, string> };
 
 /** What the engine says, at one moment. Complete: a listing that failed is thrown, never shortened. */
 export interface EngineSnapshot {

@@ -110,6 +110,8 @@ export interface Memory {
   /** Permanent ones only; times of the monotonic clock do not survive and are set anew. */
   setbacks: readonly Omit<Setback, 'notBeforeMs'>[];
   adopted: readonly { id: string; specHash: string }[];
+  /** `ObservedState.keptImages`; absent: none. */
+  keptImages?: readonly { id: string; imageId: string }[];
 }
 
 /** Identity of one executor replica, kept over replacements and restarts. `key` is secret: 64 hexadecimal digits. */

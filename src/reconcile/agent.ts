@@ -1,8 +1,10 @@
 import { setMaxListeners } from 'node:events';
+import { untilAborted } from '../base/abort.ts';
 import { EdgeError } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
+import type { ForceResult } from '../model/link.ts';
 import type { ObservedState, Setback } from '../model/observed.ts';
 import type { Engine, EngineEvent } from '../model/ports.ts';
 import type { AgentEvent, AgentStatus, BlueprintReport, PlanReport } from '../model/status.ts';
@@ -15,6 +17,7 @@ import { Ledger } from './ledger.ts';
 import { LookListeners, linkHost } from './link-host.ts';
 import { WorkingMemory } from './memory.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
+import { executorsOf } from './ownership.ts';
 import { plan } from './plan.ts';
 import { reportAll } from './report.ts';
 import { SourceLane } from './source-lane.ts';
@@ -118,6 +121,8 @@ class AgentLoop implements Agent {
       journal: this.#journal,
       looks: this.#looks,
       reports: () => [...this.#reports.values()],
+      force: (blueprint, within) => this.#force(blueprint, within),
+      executors: () => this.#executors(),
     });
     await Promise.all([
       this.#source.run(signal),
@@ -155,10 +160,10 @@ class AgentLoop implements Agent {
     if (!isNewest) this.#bell.ring();
     const observed = this.#memory.observe(snapshot, busyBefore);
     if (desired.known) {
-      const { crashed, recovered } = this.#memory.review(desired, observed);
+      const { crashed, recovered, forced } = this.#memory.review(desired, observed);
       for (const setback of crashed) this.#crashed(setback);
       for (const key of recovered) this.#journal.recovered(key);
-      if (crashed.length > 0) this.#bell.ring();
+      if (crashed.length > 0 || forced) this.#bell.ring();
     }
     this.#observed = observed;
     this.#plan = plan(desired, observed, clock.monoMs());
@@ -171,6 +176,37 @@ class AgentLoop implements Agent {
     const resyncMs = settings.resyncMs * (0.9 + 0.1 * random.next());
     const wakeMs = this.#plan.wakeAtMs === undefined ? resyncMs : this.#plan.wakeAtMs - clock.monoMs();
     return Math.max(GAP_MS, Math.min(resyncMs, wakeMs));
+  }
+
+  async #force(name: string, signal: AbortSignal): Promise<ForceResult> {
+    const desired = this.#source.desired;
+    const blueprint = desired.known ? desired.blueprints.find((one) => one.name === name) : undefined;
+    if (blueprint === undefined || blueprint.deleting)
+      return { ok: false, text: `${name} is not in force on this node; nothing was touched` };
+    const away = this.#engine.awayBecause;
+    if (away !== undefined)
+      return { ok: false, text: `the engine cannot be reached (${away}); nothing was touched` };
+    this.#journal.add('info', 'forced run begun', { blueprint: name });
+    const going = this.#memory.force(blueprint);
+    this.#bell.ring();
+    const result = await untilAborted(going, signal);
+    this.#journal.add(
+      result.ok ? 'info' : 'warn',
+      result.ok ? 'forced run replaces' : 'forced run given up',
+      {
+        blueprint: name,
+        detail: result.text,
+      },
+    );
+    return result;
+  }
+
+  #executors(): ReadonlySet<string> | undefined {
+    const isCertain =
+      this.#observed !== undefined &&
+      this.#plannedFor === this.#source.desired &&
+      ![...this.#running.values()].some(({ kind }) => kind === 'createContainer');
+    return isCertain ? executorsOf(this.#observed?.containers ?? []) : undefined;
   }
 
   #onEngineEvent(event: EngineEvent): void {

@@ -2,13 +2,14 @@ import { LABEL } from '../model/container.ts';
 import type { DesiredState, Owner, Service } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import { isOurs, keyOf } from './ownership.ts';
+import { forcedCause } from './plan-forced.ts';
 import type { Failure } from './setback.ts';
 
 /** An end this soon after the start counts as a start that failed, milliseconds. */
 const CRASH_WITHIN_MS = 10_000;
 
-/** A container that does not stay up, as a failure of its service; `token` names this one end of it. */
-export type Crash = Failure & { token: string };
+/** A container (by id) that does not stay up, as a failure of its service; `token` names this one end of it. */
+export type Crash = Failure & { container: string; token: string };
 
 /** All services by key. */
 export function servicesOf(desired: DesiredState & { known: true }): Map<string, Service> {
@@ -37,6 +38,8 @@ export function crashes(
     const service = key === undefined ? undefined : services.get(key);
     if (service === undefined || !isCurrent(container, service, owner) || observed.busy.has(service.key))
       continue;
+    // It was stopped to be replaced.
+    if (forcedCause(observed, service.blueprint, container.id) !== undefined) continue;
     const end = endOf(container, service.container.restart.name);
     if (end === undefined) continue;
     const isReplacing = observed.containers.some(
@@ -49,6 +52,7 @@ export function crashes(
       specHash: service.specHash,
       reason: isReplacing ? 'ReplacementFailed' : 'CrashLoop',
       permanent: isReplacing,
+      container: container.id,
       ...end,
     });
   }

@@ -3,6 +3,7 @@ import type { Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import { type Drift, driftOf } from './drift.ts';
 import { isPeers } from './ownership.ts';
+import { forcedCause, keepsImage } from './plan-forced.ts';
 import type { Planning } from './planning.ts';
 
 /** A candidate container of a service and what speaks against it. */
@@ -16,11 +17,14 @@ export interface Candidate {
 /** Says whether a container is the wanted version, and what else differs. */
 export function judge(planning: Planning, service: Service, container: ObservedContainer): Candidate {
   const { observed } = planning;
-  const version = versionDrift(planning, service, container);
+  const version =
+    forcedCause(observed, service.blueprint, container.id) ?? versionDrift(planning, service, container);
   if (version !== undefined) return { container, outdated: version, drift: undefined };
   const { network } = service.container;
   const context = {
-    image: observed.images.get(service.container.image),
+    image: keepsImage(observed, container, service.container.image)
+      ? undefined
+      : observed.images.get(service.container.image),
     networkId:
       network.mode === 'network'
         ? observed.networks.find((candidate) => candidate.name === network.name)?.id

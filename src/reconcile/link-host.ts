@@ -24,17 +24,21 @@ export interface LinkHostParts {
   looks: LookListeners;
   /** Those of the newest look. */
   reports(): readonly BlueprintReport[];
+  force: LinkHost['force'];
+  executors: LinkHost['executors'];
 }
 
 /** The agent, as the link sees it. */
-export function linkHost({ source, journal, looks, reports }: LinkHostParts): LinkHost {
+export function linkHost(parts: LinkHostParts): LinkHost {
+  const { source, journal, looks, reports, force, executors } = parts;
   return {
     desired: () => source.desired,
     reports,
     take: (signal) => source.take(signal),
     claimable: () => source.claimable,
     elsewhere: () => source.elsewhere,
-    force: async () => ({ ok: false, text: 'this agent cannot be told to recreate containers' }),
+    force,
+    executors,
     onReports: (listener) => looks.add(listener),
     event: (level, message, fields = {}) => journal.add(level, message, fields),
     onEvent: (listener) => journal.subscribe(listener),

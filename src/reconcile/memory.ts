@@ -4,14 +4,16 @@ import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
-import type { DesiredState } from '../model/desired.ts';
+import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
 import { liveHash } from '../model/hash.ts';
+import type { ForceResult } from '../model/link.ts';
 import type { EngineSnapshot, ObservedState, PullProgress, Setback } from '../model/observed.ts';
 import type { Memory } from '../model/ports.ts';
 import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
+import { ForcedRuns } from './forced.ts';
 import { keyOf } from './ownership.ts';
-import { type Failure, LASTING_SUCCESS_MS, nextSetback, otherVersionKey } from './setback.ts';
+import { type Failure, LASTING_SUCCESS_MS, type Moment, nextSetback, otherVersionKey } from './setback.ts';
 
 /** Most entries of each kind that are kept; the least recently used go first, and are only ever a look dearer. */
 const MOST = 1_000;
@@ -36,12 +38,14 @@ export class WorkingMemory {
   /** Replacements that found their port taken, until the next look shows who had it. */
   readonly #clashes = lru<Omit<Failure, 'permanent'>>(MOST);
   #runningSince = new Map<string, number>();
+  readonly #forced: ForcedRuns;
   readonly pulls = new Map<string, PullProgress>();
   readonly busy = new Set<string>();
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock;
     this.#random = random;
+    this.#forced = new ForcedRuns(clock);
   }
 
   /** Takes over what was saved; such a setback waits some seconds, in case a restart was the operator's cure. */
@@ -52,6 +56,7 @@ export class WorkingMemory {
       this.#setbacks.set(setback.key, { ...setback, notBeforeMs, nextTryAt: this.#clock.now() + waitMs });
     }
     for (const { id, specHash } of memory.adopted) this.#adopted.set(id, specHash);
+    this.#forced.load(memory.keptImages);
   }
 
   /** What must outlive a restart, in a fixed order and without what changes with every try: a card wears out by writing. */
@@ -67,7 +72,8 @@ export class WorkingMemory {
     const adopted = [...mapOf(this.#adopted)]
       .map(([id, specHash]) => ({ id, specHash }))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
-    return { setbacks, adopted };
+    const keptImages = this.#forced.save();
+    return { setbacks, adopted, ...(keptImages.length === 0 ? {} : { keptImages }) };
   }
 
   /** The planner's view: one snapshot and everything remembered. `busyBefore`: lanes that were busy when the snapshot began. */
@@ -93,6 +99,8 @@ export class WorkingMemory {
       updated: mapOf(this.#updated),
       made: new Set(this.#made.keys().map(String)),
       fresh: new Set(this.#fresh.keys().map(String)),
+      forced: this.#forced.view(),
+      keptImages: this.#forced.keptImages(),
       runningSince,
       pulls: new Map(this.pulls),
       busy: new Set([...busyBefore, ...this.busy]),
@@ -102,6 +110,7 @@ export class WorkingMemory {
   /** Remembers what came of an action; returns the setback when it failed for a reason of its own. */
   record(outcome: Outcome): Setback | undefined {
     const { action } = outcome;
+    if (this.#forced.record(outcome)) return undefined;
     if (outcome.ok) {
       this.#remember(action, outcome.id);
       return undefined;
@@ -175,7 +184,7 @@ export class WorkingMemory {
    * while one of them holds the key, the other is kept beside it.
    */
   fail(failure: Failure): Setback {
-    const moment = { now: this.#clock.now(), monoMs: this.#clock.monoMs(), random: this.#random.next() };
+    const moment = this.#moment();
     const standing = this.#setbacks.get(failure.key);
     const aside =
       standing !== undefined &&
@@ -187,10 +196,22 @@ export class WorkingMemory {
     return { ...setback, key: failure.key };
   }
 
-  /** Ends all waiting, as an operator asks for who has mended something; the counts of attempts stay. */
-  retryNow(): void {
+  #moment(): Moment {
+    return { now: this.#clock.now(), monoMs: this.#clock.monoMs(), random: this.#random.next() };
+  }
+
+  /** Ends waiting, as an operator asks for who has mended something; the counts of attempts stay. Of all keys, or of
+   *  one blueprint's services. */
+  retryNow(blueprint?: string): void {
     const notBeforeMs = this.#clock.monoMs();
-    for (const [key, setback] of mapOf(this.#setbacks)) this.#setbacks.set(key, { ...setback, notBeforeMs });
+    for (const [key, setback] of mapOf(this.#setbacks))
+      if (blueprint === undefined || key.startsWith(`${blueprint}/`))
+        this.#setbacks.set(key, { ...setback, notBeforeMs });
+  }
+
+  /** Begins a forced run (`forced.ts`). */
+  force(blueprint: DesiredBlueprint): Promise<ForceResult> {
+    return this.#forced.begin(blueprint);
   }
 
   adopt(adoptions: Plan['adopt']): void {
@@ -199,20 +220,22 @@ export class WorkingMemory {
 
   /**
    * After a look: failures of services that have been fine for long are forgotten, and so is what concerns things that
-   * are gone; starts that did not last become setbacks. Returns those, and the keys that are fine again.
+   * are gone; starts that did not last become setbacks. Returns those, the keys that are fine again, and whether a
+   * forced run goes on, for which another look is due.
    */
   review(
     desired: DesiredState & { known: true },
     observed: ObservedState,
-  ): { crashed: Setback[]; recovered: string[] } {
+  ): { crashed: Setback[]; recovered: string[]; forced: boolean } {
     const services = servicesOf(desired);
     const ids = new Set(observed.containers.map(({ id }) => id));
     for (const id of this.#adopted.keys()) if (!ids.has(String(id))) this.#adopted.delete(id);
     const crashed: Setback[] = [];
-    for (const { token, ...failure } of crashes(services, observed, desired.owner)) {
+    for (const { token, container, ...failure } of crashes(services, observed, desired.owner)) {
       if (this.#crashesSeen.has(token)) continue;
       this.#crashesSeen.set(token, true);
-      crashed.push(this.fail(failure));
+      const isForced = failure.reason === 'ReplacementFailed' && this.#forced.giveUp(failure.key, container);
+      crashed.push(isForced ? nextSetback(undefined, failure, this.#moment()) : this.fail(failure));
     }
     const recovered: string[] = [];
     const lastingBefore = this.#clock.monoMs() - LASTING_SUCCESS_MS;
@@ -227,8 +250,10 @@ export class WorkingMemory {
       recovered.push(service.key);
     }
     this.#reviewClashes(observed);
+    const begun = this.#forced.review(desired, observed);
+    for (const blueprint of begun) this.retryNow(blueprint);
     for (const key of this.#setbacks.keys()) if (isGone(String(key), services)) this.#setbacks.delete(key);
-    return { crashed, recovered };
+    return { crashed, recovered, forced: begun.length > 0 };
   }
 
   /**

@@ -31,6 +31,11 @@ export function keyOf(container: ObservedContainer): string | undefined {
   return serviceKey(deployment, instance, Number(replica));
 }
 
+/** Registered names of the executors that these containers are. */
+export function executorsOf(containers: readonly ObservedContainer[]): ReadonlySet<string> {
+  return new Set(containers.flatMap(({ labels }) => labels[LABEL.executor] ?? []));
+}
+
 /** All containers of one blueprint that we may touch, by what they are to it. */
 export interface BlueprintContainers {
   /** By service key; more than one while a replacement is under way. */

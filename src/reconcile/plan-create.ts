@@ -1,6 +1,7 @@
 import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
+import { isRefreshed } from './plan-forced.ts';
 import { hold, holdBy, nameConflict, networkReady } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
@@ -80,7 +81,8 @@ function imageReady(planning: Planning, service: Service, old: Candidate | undef
     return false;
   }
   const pull = observed.pulls.get(ref);
-  if (pull !== undefined) {
+  // What a forced run pulls anew is there already, and must not keep a lost container waiting.
+  if (pull !== undefined && (image === null || !isRefreshed(observed, ref))) {
     hold(planning, service, { reason: 'Pulling', message: `image ${ref} is being pulled` });
     return false;
   }

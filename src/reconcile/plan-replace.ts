@@ -1,3 +1,4 @@
+import { LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
@@ -20,7 +21,10 @@ export function finishReplacement(
   const setback = holding(observed.setbacks, service.key, service.specHash, planning.monoMs);
   const old = others[0];
   if (old === undefined) return;
-  const cause = `replaced by the new version: ${old.outdated ?? 'a second container of the same version'}`;
+  // A forced run, or a twin: then nothing is said of a version when one of them fails.
+  const isSame = others.every(({ container }) => container.labels[LABEL.specHash] === service.specHash);
+  const why = old.outdated ?? 'a second container of the same version';
+  const cause = isSame ? why : `replaced by the new version: ${why}`;
   if (setback !== undefined) {
     holdBy(planning, service, setback);
     if (isUp(successor)) stop(planning, service, successor, `the replacement failed: ${setback.message}`);
@@ -48,5 +52,12 @@ export function finishReplacement(
   const live = others.find(({ container }) => isUp(container));
   if (live !== undefined || isCompleted(service, successor))
     retire(planning, (live ?? old).container, cause, service.key);
-  else start(planning, service, successor, 'the old version is stopped', true);
+  else
+    start(
+      planning,
+      service,
+      successor,
+      `the ${isSame ? 'other container' : 'old version'} is stopped`,
+      !isSame,
+    );
 }

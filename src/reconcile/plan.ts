@@ -3,6 +3,7 @@ import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import { containersOf } from './ownership.ts';
+import { pullAnew } from './plan-forced.ts';
 import { planService } from './plan-service.ts';
 import { heldBack, retire } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
@@ -30,6 +31,7 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
   };
   const finished: string[] = [];
   for (const blueprint of [...desired.blueprints].sort(byName)) {
+    pullAnew(planning, blueprint);
     const containers = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);
     for (const container of [...containers.surplus].sort(byId))
       retire(planning, container, surplusCause(blueprint));

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { decodeBlueprint, encodeBlueprint } from '../model/blueprint.ts';
+import { decodeBlueprint, encodeBlueprint, type JsonObject } from '../model/blueprint.ts';
 import type { Outbox } from '../model/colony.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
 import type { Checkpoint, Memory, Slot } from '../model/ports.ts';
@@ -79,6 +79,17 @@ const desiredBlueprint = v.looseObject({
   deleting: v.boolean(),
   reclaimVolumes: strings,
   reclaimNetworks: strings,
+  executors: v.exactOptional(
+    v.looseObject({
+      executorType: text,
+      location: text,
+      capabilities: v.custom<JsonObject>(
+        (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+      ),
+      identities: count,
+      known: v.array(v.looseObject({ index: count, id: text })),
+    }),
+  ),
 });
 
 const checkpoint = v.looseObject({
@@ -101,6 +112,7 @@ const memory = v.looseObject({
     }),
   ),
   adopted: v.array(v.looseObject({ id: text, specHash: text })),
+  keptImages: v.exactOptional(v.array(v.looseObject({ id: text, imageId: text }))),
 });
 
 const slots = v.array(

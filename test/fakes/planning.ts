@@ -3,7 +3,7 @@ import { type ContainerSpec, LABEL } from '../../src/model/container.ts';
 import type { DesiredBlueprint, DesiredState, Owner, Service } from '../../src/model/desired.ts';
 import { serviceKey } from '../../src/model/desired.ts';
 import { fingerprint, specHash } from '../../src/model/hash.ts';
-import type { ObservedContainer, ObservedImage, ObservedState } from '../../src/model/observed.ts';
+import type { ForcedRun, ObservedContainer, ObservedImage, ObservedState } from '../../src/model/observed.ts';
 
 /** Builders for planner tests: one desired blueprint, one observed world, and mutations of both. */
 
@@ -202,6 +202,8 @@ export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
     updated: new Map(),
     made: new Set(),
     fresh: new Set(),
+    forced: new Map(),
+    keptImages: new Map(),
     runningSince: new Map(),
     ...change,
   };
@@ -230,6 +232,11 @@ export function withContainer(
   };
 }
 
+function withoutPull(run: ForcedRun, image: string): ForcedRun {
+  if (run.phase !== 'pulling') return run;
+  return { ...run, toPull: new Set([...run.toPull].filter((ref) => ref !== image)) };
+}
+
 /** What the engine would show after an action that works. */
 export function applied(
   observed: ObservedState,
@@ -250,6 +257,7 @@ export function applied(
         ...observed,
         images: new Map([...observed.images, [action.image, imageOf(action.image)]]),
         fresh: new Set([...observed.fresh, action.image]),
+        forced: new Map([...observed.forced].map(([name, run]) => [name, withoutPull(run, action.image)])),
       };
     case 'createNetwork':
       return {
