@@ -35,8 +35,8 @@ export class Connection {
   #canned: Buffer | undefined;
   #change: ((head: string, body: Buffer) => Changed) | undefined;
   #answer: { head: string; body: Buffer[] } = { head: '', body: [] };
-  /** Bytes of it were lost: nothing sensible can follow them, so nothing does. */
-  #isMute = false;
+  /** Where bytes were lost: nothing sensible can follow them, so nothing does. */
+  readonly #isMute: Record<Direction, boolean> = { up: false, down: false };
 
   /** `onOver` is called once neither side is open any more. */
   constructor(inward: Socket, link: Link, onOver: () => void) {
@@ -44,7 +44,7 @@ export class Connection {
     this.#link = link;
     this.#onOver = onOver;
     this.#lanes = {
-      up: this.#lane('up', link.shape().latencyMs),
+      up: this.#lane('up'),
       down: this.#lane('down'),
     };
     inward.on('data', (chunk: Buffer) => this.#fromClient(chunk));
@@ -56,7 +56,7 @@ export class Connection {
 
   /** Breaks both sides with a reset, or lets each believe that the other one is just silent. */
   cut(tell: boolean): void {
-    this.#isMute = true;
+    this.#mute();
     if (!tell) return;
     this.#inward.resetAndDestroy();
     this.#outward?.resetAndDestroy();
@@ -64,10 +64,10 @@ export class Connection {
 
   /** The link speaks again: the server hears that connections which lost bytes are no more. */
   release(): void {
-    if (this.#isMute || this.#inward.destroyed) this.#outward?.resetAndDestroy();
+    if (this.#isMute.up || this.#isMute.down || this.#inward.destroyed) this.#outward?.resetAndDestroy();
   }
 
-  #lane(direction: Direction, extraMs = 0): Lane {
+  #lane(direction: Direction): Lane {
     const { clock, random, buckets, shape } = this.#link;
     const isUp = direction === 'up';
     return new Lane(
@@ -81,7 +81,7 @@ export class Connection {
         finish: () => this.#finish(direction),
         onRoom: () => this.#room(direction),
       },
-      extraMs,
+      isUp,
     );
   }
 
@@ -89,12 +89,24 @@ export class Connection {
   #finish(direction: Direction): void {
     const [from, to] = this.#ends(direction);
     if (!this.#isLost(direction)) to?.end();
-    if (this.#isMute || to === undefined) from?.destroy();
+    if (this.#isMute[direction] || to === undefined) from?.destroy();
   }
 
   #isLost(direction: Direction): boolean {
-    if (isSwallowed(this.#link.fault(), direction)) this.#isMute = true;
-    return this.#isMute;
+    const fault = this.#link.fault();
+    if (fault.mode === 'blackHole') this.#mute();
+    else if (isSwallowed(fault, direction)) this.#isMute[direction] = true;
+    return this.#isMute[direction];
+  }
+
+  #mute(): void {
+    this.#isMute.up = true;
+    this.#isMute.down = true;
+  }
+
+  /** Whether one side may hear at once that the other one broke off. */
+  #isTold(direction: Direction): boolean {
+    return !this.#isMute[direction] && !isSilent(this.#link.fault(), direction);
   }
 
   #server(): Socket {
@@ -108,8 +120,8 @@ export class Connection {
     });
     outward.on('drain', () => this.#room('up'));
     outward.on('error', () => {
-      if (!this.#isMute && !isSilent(this.#link.fault())) this.#inward.resetAndDestroy();
-      else this.#isMute = true;
+      if (this.#isTold('down')) this.#inward.resetAndDestroy();
+      else this.#mute();
     });
     outward.on('close', () => this.#checkOver());
     return outward;
@@ -179,7 +191,7 @@ export class Connection {
 
   #clientGone(): void {
     // On a silent link the server goes on as if somebody were there, and may send what nobody will read.
-    if (!this.#isMute && !isSilent(this.#link.fault())) this.#outward?.destroy();
+    if (this.#isTold('up')) this.#outward?.destroy();
     this.#checkOver();
   }
 

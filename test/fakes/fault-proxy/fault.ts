@@ -49,9 +49,9 @@ export function isSwallowed({ mode }: Fault, direction: Direction): boolean {
   return mode === 'blackHole' || (mode === 'halfOpen' && direction === 'down');
 }
 
-/** Whether one end learns nothing when the other one hangs up. */
-export function isSilent({ mode }: Fault): boolean {
-  return mode === 'blackHole' || mode === 'halfOpen' || mode === 'freeze';
+/** Whether not even the end of a connection is told in this direction. */
+export function isSilent(fault: Fault, direction: Direction): boolean {
+  return fault.mode === 'freeze' || isSwallowed(fault, direction);
 }
 
 /** Whether connections that are open when the fault begins are reset. */

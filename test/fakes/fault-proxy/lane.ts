@@ -44,14 +44,14 @@ export class Lane {
   #isDeparting = false;
   #isDelivering = false;
   #lastDueMs = 0;
-  #extraMs: number;
+  #isOpening: boolean;
   /** Bytes that have not come out yet. */
   backlog = 0;
 
-  /** `extraMs` is added to the time of the first piece. */
-  constructor(options: LaneOptions, extraMs = 0) {
+  /** `isOpening`: the first piece waits one round more, which opening the connection would have taken. */
+  constructor(options: LaneOptions, isOpening = false) {
     this.#options = options;
-    this.#extraMs = extraMs;
+    this.#isOpening = isOpening;
   }
 
   push(bytes: Buffer): void {
@@ -77,7 +77,11 @@ export class Lane {
     try {
       while (this.#waiting.length > 0) {
         let rest = this.#waiting.shift();
-        if (rest === undefined) this.#fly(undefined);
+        if (rest === undefined) {
+          // The end takes a packet too: it cannot leave while nothing moves.
+          await bucket.take(1, signal);
+          this.#fly(undefined);
+        }
         while (rest !== undefined && rest.length > 0) {
           const size = await bucket.take(rest.length, signal);
           this.#fly(rest.subarray(0, size));
@@ -96,8 +100,9 @@ export class Lane {
     const shape = this.#options.shape();
     const jitterMs = (shape.jitterMs ?? 0) * (shape.jitterMs ? random.next() : 0);
     const stalledMs = bytes === undefined ? 0 : stallMs(bytes.length, shape, random);
-    const dueMs = clock.monoMs() + this.#extraMs + (shape.latencyMs ?? 0) / 2 + jitterMs + stalledMs;
-    this.#extraMs = 0;
+    const latencyMs = (shape.latencyMs ?? 0) * (this.#isOpening ? 1.5 : 0.5);
+    const dueMs = clock.monoMs() + latencyMs + jitterMs + stalledMs;
+    this.#isOpening = false;
     this.#lastDueMs = Math.max(this.#lastDueMs, dueMs);
     this.#flying.push({ dueMs: this.#lastDueMs, bytes });
     if (!this.#isDelivering) void this.#deliver();

@@ -99,7 +99,8 @@ export async function createFaultProxy(options: FaultProxyOptions): Promise<Faul
       fault = next;
       setRates();
       if (isBreaking(next)) cut(true);
-      else if (!isSilent(next)) for (const one of [...connections]) one.release();
+      else if (!isSilent(next, 'up') && !isSilent(next, 'down'))
+        for (const one of [...connections]) one.release();
       changing = changing.then(() => door.set(fault.mode !== 'refuse' && !isClosed));
       return changing;
     },
