@@ -161,7 +161,7 @@ export const COMMANDS: readonly Command[] = [
     options: [...SERVER, 'owner-key-file', 'user-key-file'],
     examples: [
       ['colonies-edge register', "make the key, and print the owner's commands"],
-      ['colonies-edge register --owner-key-file /root/owner.key', 'add and approve it in one go'],
+      ['colonies-edge register --owner-key-file owner.key', 'add and approve it in one go'],
       ['colonies-edge register --wait --timeout 1h', 'wait for the approval of somebody else'],
     ],
     notes:

@@ -2,6 +2,7 @@ import { silentLogger } from '../base/log.ts';
 import { printable, wrap } from '../base/text.ts';
 import type { Call } from './call.ts';
 import type { Check } from './doctor-check.ts';
+import { checkColony } from './doctor-colony.ts';
 import { checkEngine } from './doctor-engine.ts';
 import { checkFiles, checkSocket } from './doctor-files.ts';
 import { checkCgroup, checkClock, checkStateDir } from './doctor-machine.ts';
@@ -17,6 +18,7 @@ export async function doctor(call: Call): Promise<number> {
     checkClock(io.clock.now()),
     ...(await checkStateDir(config.stateDir)),
     ...(await checkFiles(config, { env: io.env, log: silentLogger, signal: io.signal, io })),
+    ...(await checkColony(config, io)),
     await checkSocket(config.socket, io.signal),
   ];
   const failed = checks.filter(({ state }) => state === 'fail').length;

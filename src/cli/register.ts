@@ -7,7 +7,7 @@ import { type OwnKey, ownKey } from './own-key.ts';
 import { ownerSteps } from './owner-words.ts';
 import { registerAsOwner } from './register-owner.ts';
 import { type Outcome, timeoutOf, waitForApproval } from './register-wait.ts';
-import { checkKey, standingOf, withClient } from './registration.ts';
+import { beHeard, checkKey, differences, standingOf, withClient } from './registration.ts';
 
 /**
  * `colonies-edge register [--wait] [--owner-key-file F]`: 0 when the colony has approved this node, 3 when it has not
@@ -41,11 +41,14 @@ interface View {
 async function look({ call, settings, own }: View): Promise<Outcome> {
   const { io } = call;
   try {
-    const standing = await withClient(settings, own.key, io, (client) =>
-      standingOf(client, { ...settings, id: own.id }, io.signal),
-    );
-    checkKey(settings, own, standing);
-    return { state: standing.state };
+    return await withClient(settings, own.key, io, async (client) => {
+      const standing = await standingOf(client, { ...settings, id: own.id }, io.signal);
+      checkKey(settings, own, standing);
+      if (standing.state !== 'approved') return { state: standing.state };
+      // The approval may be new, and lasts only for one that is heard.
+      await beHeard(client, settings.colony, io.signal);
+      return { state: 'approved', notes: differences(settings, standing) };
+    });
   } catch (error) {
     const code = errorCode(error);
     if (io.signal.aborted || !code.startsWith('COLONY_')) throw error;
