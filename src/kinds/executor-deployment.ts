@@ -4,6 +4,7 @@ import type { Slot } from '../model/ports.ts';
 import { containerOf, readTemplate, SYNONYMS, type Template } from './container.ts';
 import { readEnvironment } from './environment.ts';
 import { executorEnvironment, FORCED } from './executor-environment.ts';
+import { executorWish } from './executor-registration.ts';
 import type { Fields } from './fields.ts';
 import { joinPath } from './fields.ts';
 import { managedLabels } from './labels.ts';
@@ -21,8 +22,7 @@ export function resolveExecutorDeployment(fields: Fields, scope: Scope): KindRes
   const parts = readSpecParts(fields, scope);
   checkSlots(scope);
   const executorType = readType(fields);
-  fields.int('identityPool', 0, 1000);
-  fields.notYet('identityPool', 'the agent registers no spare identities');
+  const spare = fields.int('identityPool', 0, 1000) ?? 0;
   const own = readEnvironment(fields, 'env', scope, { ownerKey: 'refuse', structured: true });
   for (const name of own.keys())
     if (FORCED.has(name))
@@ -42,7 +42,9 @@ export function resolveExecutorDeployment(fields: Fields, scope: Scope): KindRes
     services.map((service) => ({ ...service, path: 'metadata.name' })),
     scope,
   );
-  return { services, ...reclaimOf(parts, [template]) };
+  const { image } = template.container;
+  const executors = executorWish(scope, { image, executorType, own }, parts.replicas + spare);
+  return { services, executors, ...reclaimOf(parts, [template]) };
 }
 
 /** Without its identity an executor would be another one: what runs stays, what is new has to wait. */

@@ -1,4 +1,4 @@
-import type { Dependency, Service, UpdateSpec } from '../model/desired.ts';
+import type { Dependency, ExecutorWish, Service, UpdateSpec } from '../model/desired.ts';
 import type { Template } from './container.ts';
 import type { Fields } from './fields.ts';
 import { readDependsOn, readUpdate } from './lifecycle.ts';
@@ -10,6 +10,8 @@ export interface KindResult {
   services: readonly Service[];
   reclaimVolumes: readonly string[];
   reclaimNetworks: readonly string[];
+  /** ExecutorDeployment only. */
+  executors?: ExecutorWish;
 }
 
 /** Fields of the spec that both kinds have beside the containers' own. */

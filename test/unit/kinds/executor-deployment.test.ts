@@ -200,8 +200,12 @@ describe('ExecutorDeployment.spec (FIELDS 6.1)', () => {
       /volumes\[0\]\.host must be a volume name/,
     ]);
   });
-  test('identityPool: is checked, and says that it has no effect yet', () => {
-    matchAll(warnings(executor({ identityPool: 2 })), [/^NotYetSupported: spec\.identityPool/]);
+  test('identityPool: asks for spare identities beside those of the replicas', () => {
+    const wish = (spec: JsonObject) => desired(resolveBlueprint(executor(spec), context())).executors;
+    assert.equal(wish({})?.identities, 1);
+    assert.equal(wish({ replicas: 3, identityPool: 2 })?.identities, 5);
+    assert.equal(wish({ replicas: 0, identityPool: 2 })?.identities, 2);
+    matchAll(warnings(executor({ identityPool: 2 })), []);
     matchAll(errors(executor({ identityPool: -1 })), [/^spec\.identityPool must be a whole number/]);
   });
   test('dependsOn, update, pullPolicy, probe: as in the other kind', () => {
@@ -341,6 +345,70 @@ describe('environment contract (FIELDS 6.2)', () => {
     );
     assert.equal(file.result, 'refused');
     assert.doesNotMatch(JSON.stringify(file), /topsecret/);
+  });
+});
+
+describe('registration of executors (FIELDS 6.4)', () => {
+  const wish = (spec: JsonObject = {}, over: Partial<KindContext> = {}) => {
+    const found = desired(resolveBlueprint(executor(spec), context(over))).executors;
+    return found ?? assert.fail('no registration');
+  };
+
+  test("type, location and hardware come from the blueprint and the executor's merged environment", () => {
+    const HW = {
+      EXECUTOR_HW_MODEL: 'box',
+      EXECUTOR_HW_CPU: '4000m',
+      EXECUTOR_HW_CPU_CORES: 4,
+      EXECUTOR_HW_MEM: '8Gi',
+      EXECUTOR_HW_STORAGE: '64Gi',
+      EXECUTOR_HW_PLATFORM: 'linux',
+      EXECUTOR_HW_ARCHITECTURE: 'arm64',
+      EXECUTOR_HW_NETWORK: 'eth0, wlan0,',
+      EXECUTOR_HW_GPU_NAME: 'g',
+      EXECUTOR_HW_GPU_MEM: '2Gi',
+      EXECUTOR_HW_GPU_COUNT: '1',
+    };
+    const found = wish({ env: { ...HW, EXECUTOR_LOCATION_NAME: 'shed', EXECUTOR_SW_VERSION: 'x' } });
+    assert.equal(found.executorType, 'runner');
+    assert.equal(found.location, 'shed');
+    assert.deepEqual(found.capabilities, {
+      hardware: [
+        {
+          model: 'box',
+          nodes: 1,
+          cpu: '4000m',
+          cores: 4,
+          mem: '8Gi',
+          storage: '64Gi',
+          gpu: { name: 'g', mem: '2Gi', count: 1, nodecount: 0 },
+          platform: 'linux',
+          architecture: 'arm64',
+          network: ['eth0', 'wlan0'],
+        },
+      ],
+      software: [
+        {
+          name: 'colonyos/dockerexecutor:v1.0.7',
+          type: 'docker',
+          version: 'colonyos/dockerexecutor:v1.0.7',
+        },
+      ],
+    });
+  });
+  test("without a location of its own an executor is at the node's", () => {
+    assert.equal(wish().location, 'yard');
+  });
+  test('a count that is no number is none, and no key is in it', () => {
+    const found = wish({ env: { EXECUTOR_HW_NODES: 'many' } }, { slots: [slot(0)] });
+    assert.match(JSON.stringify(found.capabilities), /"nodes":0/);
+    assert.doesNotMatch(JSON.stringify(found), /abab/);
+  });
+  test('identities that are there are told by index, spare ones too, and the first of two wins', () => {
+    const slots = [slot(1, { id: 'b' }), slot(0, { id: 'a' }), slot(1, { id: 'late' }), slot(2, { id: 'c' })];
+    assert.deepEqual(wish({ identityPool: 1 }, { slots }).known, [
+      { index: 0, id: 'a' },
+      { index: 1, id: 'b' },
+    ]);
   });
 });
 
