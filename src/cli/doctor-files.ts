@@ -34,6 +34,7 @@ export async function checkFiles(config: Config, parts: FileParts): Promise<Chec
     const resolver = createResolver({
       ...resolverParts,
       storedSlots: async () => [],
+      strict: true,
     });
     try {
       await resolver();

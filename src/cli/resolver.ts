@@ -15,6 +15,7 @@ import {
 } from '../kinds/index.ts';
 import type { Resolve, Slot } from '../model/ports.ts';
 import { nextKeyPath } from '../store/key-file.ts';
+import { createIdentities, fileStamp } from './identities.ts';
 import type { Io } from './io.ts';
 
 /** What a resolver needs besides the settings. */
@@ -24,11 +25,14 @@ export interface ResolverParts {
   log: Logger;
   /** Identities kept in the state directory; empty where there is none. */
   storedSlots(): Promise<readonly Slot[]>;
+  /** true: identities that cannot be read are an error at once, for commands that someone is waiting for. */
+  strict?: boolean;
 }
 
 /**
  * Makes resolvers from policy, overlays and slots as they are at that moment. Each throws an `EdgeError` that names the
- * file when one of them is missing or wrong: a policy that cannot be read must not be taken for "everything allowed".
+ * file when policy or overlay is missing or wrong: a policy that cannot be read must not be taken for "everything allowed".
+ * Identities that cannot be read hold back executors only. Files are read again when they changed.
  */
 export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
   const { config, env } = parts;
@@ -45,7 +49,11 @@ export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
     );
     return (await Promise.all(lists)).flatMap((list) => list ?? []);
   };
+  const { storedSlots: stored, log, strict = false } = parts;
+  const identities = createIdentities({ file: config.slots, stored, log });
   return async () => {
+    const found = await identities();
+    if (strict && found.slotsFault !== undefined) throw slotsError(found.slotsFault.text);
     const context: KindContext = {
       node: config.node,
       location: config.location,
@@ -55,30 +63,46 @@ export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone ?? '',
       defaultNetwork: config.network,
       agentEnvironment: env,
-      ...(config.server === undefined ? {} : { server: serverParts(config.server) }),
       policy: config.policy === undefined ? loadPolicy(undefined) : await policyOf(config.policy),
       overlays: await overlays(),
       bindPrefixMap: config.bindPrefixMap.map(({ from, to }) => [from, to] as const),
-      slots: [...(await provisionedSlots(parts)), ...(await parts.storedSlots())],
-      slotsRequired:
-        config.slots === undefined
-          ? 'provision it in a file and name that with --slots'
-          : `provision it in ${config.slots}`,
+      ...found,
+      ...(await serverContext(config, env)),
       protectedPaths: await protectedPaths(config, env),
-      hasOwnerKey: false,
       readFile: readSmallText,
     };
     return (blueprint) => resolveBlueprint(blueprint, context);
   };
 }
 
-/** Reads a YAML or JSON file; decodes it again only when its text changed. */
+/** Where the colony is, and how an executor gets its identity there. */
+async function serverContext(
+  config: Config,
+  env: Io['env'],
+): Promise<Pick<KindContext, 'server' | 'hasOwnerKey' | 'slotsRequired'>> {
+  const { server, slots } = config;
+  const byHand =
+    slots === undefined ? 'provision it in a file and name that with --slots' : `provision it in ${slots}`;
+  if (server === undefined) return { hasOwnerKey: false, slotsRequired: byHand };
+  // What has to do with keys is loaded only where there is a server.
+  const { keySource } = await import('./key-sources.ts');
+  const hasOwnerKey = keySource('owner', config, env) !== undefined;
+  const slotsRequired = hasOwnerKey
+    ? 'it is registered as soon as the server can be reached'
+    : `${byHand}, or give the agent the owner's key (--owner-key-file)`;
+  return { server: serverParts(server), hasOwnerKey, slotsRequired };
+}
+
+/** Reads a YAML or JSON file, again only when it changed. */
 function rememberText<T>(decode: (value: unknown, path: string) => T): (path: string) => Promise<T> {
-  let last: { text: string; result: T } | undefined;
+  let last: { stamp: string; result: T } | undefined;
   return async (path) => {
-    const text = await readText(path);
-    if (last?.text !== text) last = { text, result: decode(await parseText(text, path), path) };
-    return last.result;
+    // Without a stamp the reading itself says what is wrong.
+    const stamp = await fileStamp(path).catch(() => '');
+    if (last !== undefined && stamp === last.stamp) return last.result;
+    const result = decode(await parseText(await readText(path), path), path);
+    last = stamp === '' ? undefined : { stamp, result };
+    return result;
   };
 }
 
@@ -123,16 +147,8 @@ function named<T>(path: string, work: () => T): T {
   }
 }
 
-async function provisionedSlots({ config, log }: ResolverParts): Promise<readonly Slot[]> {
-  if (config.slots === undefined) return [];
-  // The curve's code is loaded only on nodes that run executors.
-  const [{ readSlotFile }, { deriveId }] = await Promise.all([
-    import('../store/provisioned.ts'),
-    import('../colony/identity.ts'),
-  ]);
-  const { slots, warnings } = await readSlotFile(config.slots, deriveId);
-  for (const warning of warnings) log.warn('slot file is doubtful', { detail: warning });
-  return slots;
+function slotsError(text: string): EdgeError {
+  return new EdgeError(text, { code: 'SLOTS_INVALID', retry: 'permanent' });
 }
 
 /** What no container may get, also under its real name. */

@@ -36,6 +36,7 @@ export async function openRooms(
       env: io.env,
       log,
       storedSlots: () => store.loadSlots(),
+      strict: access === 'read',
     });
     return {
       parts: {

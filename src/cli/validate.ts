@@ -41,6 +41,7 @@ export async function validate(call: Call): Promise<number> {
     env: io.env,
     log: silentLogger,
     storedSlots: async () => [],
+    strict: true,
   });
   const resolve = await resolver();
   const gathered: Gathered = { findings: [], ours: [], elsewhere: [], blueprints: 0 };
