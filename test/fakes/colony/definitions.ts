@@ -1,6 +1,6 @@
 import { mapOf } from './processes.ts';
 import type { JsonMap } from './records.ts';
-import { goTime, Refusal, sorted } from './reply.ts';
+import { goTime, Refusal } from './reply.ts';
 import { keptSchema } from './schema.ts';
 import type { ColonyState, DefinitionRecord } from './state.ts';
 
@@ -75,7 +75,7 @@ export class Definitions {
           ...optional('shortNames', names.shortNames),
         },
         scope: text(spec.scope),
-        ...optional('schema', sorted(schema)),
+        ...optional('schema', schema),
         ...(spec.handler === undefined
           ? {}
           : {

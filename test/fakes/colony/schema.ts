@@ -60,20 +60,22 @@ function goType(value: unknown): string {
   return names[kindOf(value)] ?? kindOf(value);
 }
 
-/** What survives of a definition's schema: nested `required` lists do not. */
+/** What survives of a definition's schema, in the server's order: nested `required`, limits and patterns do not. */
 export function keptSchema(schema: unknown, isTop = true): JsonMap | undefined {
   if (typeof schema !== 'object' || schema === null) return undefined;
-  const { required, properties, items, ...rest } = mapOf(schema);
-  return {
-    ...rest,
-    ...(properties === undefined
-      ? {}
-      : {
-          properties: Object.fromEntries(
-            Object.entries(mapOf(properties)).map(([name, member]) => [name, keptSchema(member, false)]),
-          ),
-        }),
-    ...(isTop && required !== undefined ? { required } : {}),
-    ...(items === undefined ? {} : { items: keptSchema(items, false) }),
+  const sent = mapOf(schema);
+  const properties = Object.entries(mapOf(sent.properties)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const kept = {
+    type: sent.type,
+    description: isTop ? undefined : sent.description,
+    properties:
+      properties.length === 0
+        ? undefined
+        : Object.fromEntries(properties.map(([name, member]) => [name, keptSchema(member, false)])),
+    required: isTop ? sent.required : undefined,
+    items: isTop ? undefined : keptSchema(sent.items, false),
+    enum: sent.enum,
+    default: sent.default,
   };
+  return Object.fromEntries(Object.entries(kept).filter(([, member]) => member !== undefined));
 }
