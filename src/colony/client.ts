@@ -27,12 +27,16 @@ export interface Deadlines {
 const DEADLINES: Deadlines = { connectMs: 15_000, answerMs: 60_000, pollSlackMs: 20_000 };
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
+export type KeySource = Secret | (() => Promise<Secret>) | undefined;
+
 export interface ColonyClientOptions {
   /** `http://host:port` or `https://host:port`, with a path where a gateway wants one. */
   server: string;
-  /** Private key, 64 hexadecimal digits; without one only unsigned calls work. */
-  key?: Secret | undefined;
-  tls?: TlsSettings;
+  /** Private key, 64 hexadecimal digits; a function is asked at each call until it gives one. Without a key only
+   *  unsigned calls work. */
+  key?: KeySource;
+  /** A function is asked for each new connection: certificates are replaced while agents run. */
+  tls?: TlsSettings | (() => Promise<TlsSettings>);
   /** Where the proxy variables are read; absent: no proxy. */
   env?: Environment;
   clock: Clock;
@@ -100,6 +104,7 @@ export function createColonyClient(options: ColonyClientOptions): ColonyClient {
   const traffic = options.traffic ?? new TrafficCounter();
   const target = targetOf(server, proxy);
   const time = new ServerTime(clock);
+  const key = keyOnce(options.key);
 
   async function exchange(call: Call<unknown>, body: string, signal: AbortSignal): Promise<HttpReply> {
     const size = Buffer.byteLength(body);
@@ -133,11 +138,13 @@ export function createColonyClient(options: ColonyClientOptions): ColonyClient {
   return {
     endpoint: server.origin,
     async send(call, outer) {
-      const body = encodeRequest(call.type, call.message, keyFor(call, options.key));
       const ms = call.waitMs === undefined ? deadlines.answerMs : call.waitMs + deadlines.pollSlackMs;
       const reply = await withDeadline(
         { clock, ms, outer, what: `${call.type} to ${server.host}` },
-        (signal) => exchange(call, body, signal),
+        async (signal) => {
+          const prvHex = call.isUnsigned === true ? undefined : (await key(call.type)).reveal();
+          return exchange(call, encodeRequest(call.type, call.message, prvHex), signal);
+        },
       );
       return read(call, reply);
     },
@@ -162,11 +169,15 @@ function simulated(exchange: NonNullable<ColonyClientOptions['transport']>, clos
   };
 }
 
-function keyFor(call: Call<unknown>, key: Secret | undefined): string | undefined {
-  if (call.isUnsigned === true) return undefined;
-  if (key === undefined)
-    throw new EdgeError(`${call.type} needs a key to sign with`, { code: 'KEY_MISSING', retry: 'permanent' });
-  return key.reveal();
+/** Asks for the key until there is one; throws `KEY_MISSING` or what the source throws. */
+function keyOnce(source: KeySource): (type: string) => Promise<Secret> {
+  let found = typeof source === 'function' ? undefined : source;
+  return async (type) => {
+    if (found === undefined && typeof source === 'function') found = await source();
+    if (found !== undefined) return found;
+    const text = `${type} needs a key to sign with`;
+    throw new EdgeError(text, { code: 'KEY_MISSING', retry: 'permanent' });
+  };
 }
 
 /** What goes into each request line and head: a plain proxy wants the whole URL, and its credentials every time. */

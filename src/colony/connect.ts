@@ -19,7 +19,7 @@ export interface TlsSettings {
 export interface Route {
   server: URL;
   proxy: ProxyServer | undefined;
-  tls: TlsSettings;
+  tls: TlsSettings | (() => Promise<TlsSettings>);
   clock: Clock;
   /** For the whole way: name, TCP, proxy and TLS. */
   connectMs: number;
@@ -37,10 +37,11 @@ export function createConnector(route: Route): () => Promise<Socket> {
   let session: Buffer | undefined;
 
   async function connect(signal: AbortSignal): Promise<Socket> {
-    const { server, proxy, tls } = route;
+    const { server, proxy } = route;
     const isSecure = server.protocol === 'https:';
     let socket: Socket | undefined;
     try {
+      const tls = typeof route.tls === 'function' ? await route.tls() : route.tls;
       socket =
         proxy === undefined
           ? await tcp(hostOf(server), portOf(server), signal)

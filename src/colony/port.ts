@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { errorCode } from '../base/errors.ts';
+import type { Secret } from '../base/secret.ts';
 import type { JsonObject } from '../model/blueprint.ts';
 import type { Colony, ColonyExecutor, ColonyOwner, ColonyProcess, ListedBlueprint } from '../model/colony.ts';
 import { boundedStatus, boundedText, boundedTexts } from './bounds.ts';
@@ -10,7 +11,7 @@ import * as blueprints from './messages-blueprint.ts';
 import * as registry from './messages-executor.ts';
 import * as work from './messages-process.ts';
 
-/** A server and who we are there. Without a key every call fails with `KEY_MISSING`. */
+/** A server and who we are there. Without a key every call fails with `KEY_MISSING`, or as the function that gives it. */
 export interface ColonyOptions extends ColonyClientOptions {
   colony: string;
   /** Under which executor's name log lines are written. */
@@ -35,23 +36,31 @@ export function newKey(): { key: string; id: string } {
 /** The port over a client of its own; connects to nothing until the first call. Throws `BAD_ENDPOINT`, `BAD_PROXY` or
  *  `KEY_INVALID`. */
 export function createColony(options: ColonyOptions): Colony {
-  const id = options.key === undefined ? '' : deriveId(options.key.reveal());
-  return new ColonyPort(createColonyClient(options), options, id);
+  return new ColonyPort(options);
 }
 
 class ColonyPort implements Colony {
   readonly endpoint: string;
-  readonly id: string;
   readonly #client: ColonyClient;
   readonly #colony: string;
   readonly #executorName: string;
+  #id = '';
 
-  constructor(client: ColonyClient, options: Pick<ColonyOptions, 'colony' | 'executorName'>, id: string) {
-    this.endpoint = client.endpoint;
-    this.id = id;
-    this.#client = client;
+  constructor(options: ColonyOptions) {
+    const { key } = options;
+    const known = (found: Secret) => {
+      this.#id = deriveId(found.reveal());
+      return found;
+    };
+    const source = typeof key === 'function' ? async () => known(await key()) : key && known(key);
+    this.#client = createColonyClient({ ...options, key: source });
+    this.endpoint = this.#client.endpoint;
     this.#colony = options.colony;
     this.#executorName = options.executorName;
+  }
+
+  get id(): string {
+    return this.#id;
   }
 
   async assign(waitS: number, signal: AbortSignal): Promise<ColonyProcess> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { EdgeError } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { recoverId } from '../../src/colony/crypto.ts';
 import type { HttpReply } from '../../src/colony/envelope.ts';
@@ -288,6 +289,41 @@ test('without a key there is an identity of none, and each call says what is mis
   await assert.rejects(colony.heartbeat(never), { code: 'KEY_MISSING' });
   await assert.rejects(colony.heldProcesses(never), { code: 'KEY_MISSING' });
   assert.deepEqual(sent, []);
+});
+
+test('a key that comes later is taken up by the next call, and asked for no more', async () => {
+  let asked = 0;
+  let key: Secret | undefined;
+  const missing = new EdgeError('no key yet', { code: 'KEY_MISSING', retry: 'permanent' });
+  const source = async () => {
+    asked += 1;
+    if (key === undefined) throw missing;
+    return key;
+  };
+  const { colony, sent } = port(() => refusal(404, 'No process available'), { key: source });
+  await assert.rejects(colony.heartbeat(never), missing);
+  assert.deepEqual([colony.id, asked, sent.length], ['', 1, 0]);
+  key = KEY;
+  await colony.heartbeat(never);
+  await colony.heartbeat(never);
+  assert.deepEqual([colony.id, asked, sent.length], [ID, 2, 2]);
+  key = new Secret('0'.repeat(64));
+  const bad = port(ok, { key: source }).colony;
+  await assert.rejects(bad.heartbeat(never), { code: 'KEY_INVALID' });
+});
+
+test('certificates that cannot be read fail the connection with their own error, until they can', async () => {
+  const unreadable = new EdgeError('no such file', { code: 'TLS_FILE_UNREADABLE', retry: 'transient' });
+  const colony = createColony({
+    server: 'https://127.0.0.1:9',
+    key: KEY,
+    clock: new ManualClock(),
+    colony: 'dev',
+    executorName: 'edge-1',
+    tls: () => Promise.reject(unreadable),
+  });
+  await assert.rejects(colony.heartbeat(never), unreadable);
+  await colony.close();
 });
 
 test('a closed port gives up what is under way, and takes nothing more', async () => {
