@@ -57,7 +57,7 @@ export class Stage {
 
   /** Sends what a role says, signed with its key; returns the payload of a good answer. */
   async send(role: string, type: string, message: JsonMap): Promise<unknown> {
-    const answer = await this.world.handle(signed(role, type, JSON.stringify({ ...message, msgtype: type })));
+    const answer = await this.world.handle(bodyOfMessage(role, type, message));
     const envelope = JSON.parse(answer.body);
     const payload = Buffer.from(envelope.payload, 'base64').toString();
     assert.equal(envelope.error, false, `${type}: ${payload}`);
@@ -97,6 +97,11 @@ export class Stage {
     this.world.addExecutor({ id: idOf(role), name, type: 'docker-reconciler', location });
     this.world.approve(name);
   }
+}
+
+/** What a role sends to say a message. */
+export function bodyOfMessage(role: string, type: string, message: JsonMap): string {
+  return signed(role, type, JSON.stringify({ ...message, msgtype: type }));
 }
 
 function signed(role: string, type: string, text: string): string {

@@ -1,6 +1,6 @@
 import { Fields, type Handler, listOrNull, type Parts } from './handler.ts';
 import { type BlueprintRecord, blueprintView, type JsonMap, processView } from './records.ts';
-import { goTime, Refusal } from './reply.ts';
+import { Refusal } from './reply.ts';
 
 function view({ state }: Parts, one: BlueprintRecord): JsonMap {
   return blueprintView(one, state.settings.colony);
@@ -117,28 +117,6 @@ export const definitionHandlers: Record<string, Handler> = {
     run({ state, definitions }, { callerId, fields }) {
       state.requireOwner(callerId, fields.text('namespace'));
       definitions.remove(fields.text('name'));
-    },
-  },
-  getcronsmsg: {
-    what: 'get crons',
-    run({ state }, { callerId, fields }) {
-      const count = fields.integer('count');
-      state.requireMember(callerId, fields.text('colonyname'));
-      return [...state.crons.values()].slice(0, count).map((one) => ({
-        cronid: one.id,
-        initiatorid: one.initiatorId,
-        initiatorname: state.nameOf(one.initiatorId),
-        colonyname: state.settings.colony,
-        name: one.name,
-        cronexpression: '',
-        interval: state.settings.cronEveryMs / 1000,
-        random: false,
-        nextrun: goTime(one.nextRunAt),
-        lastrun: goTime(one.lastRunAt),
-        prevprocessgraphid: one.graphId,
-        waitforprevprocessgraph: true,
-        checkerperiod: state.settings.checkEveryMs,
-      }));
     },
   },
 };

@@ -5,7 +5,10 @@ import type { ColonyState } from './state.ts';
 import type { Timers } from './timers.ts';
 import type { Waiters } from './waiters.ts';
 
-/** Under which waiters are woken: the location as it is spelled, unlike in assignment. */
+/**
+ * Under which waiters are woken: the location as it is spelled, unlike in assignment. Work without a location wakes
+ * only those without one; everybody else gets it with the next call.
+ */
 export function waiterKey(executorType: string, location: string): string {
   return `${executorType}\n${location}`;
 }
