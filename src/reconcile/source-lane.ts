@@ -1,13 +1,15 @@
+import { untilAborted } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
-import { errorText } from '../base/errors.ts';
+import { EdgeError, errorText } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
 import type { DesiredState, Owner } from '../model/desired.ts';
 import { canonicalJson } from '../model/hash.ts';
-import type { Claimable } from '../model/link.ts';
-import type { Checkpoint, DirectorySource, Resolve, Store } from '../model/ports.ts';
+import type { Claimable, Link } from '../model/link.ts';
+import type { DirectoryListing, DirectorySource, Resolve, Store } from '../model/ports.ts';
 import type { AgentStatus } from '../model/status.ts';
-import { type Composition, compose, recompose } from './compose.ts';
+import { type Composition, compose } from './compose.ts';
+import { CheckpointKeeper } from './source-lane-checkpoint.ts';
 
 /** Saving must not keep a valid change waiting for longer than this, milliseconds: a card can stall. */
 const SAVE_WITHIN_MS = 5_000;
@@ -18,6 +20,8 @@ const READ_WITHIN_MS = 30_000;
 /** What the lane needs and whom it tells. */
 export interface SourceLaneParts {
   source: DirectorySource | undefined;
+  /** Absent: no server is configured. */
+  link?: Pick<Link, 'reading'>;
   store: Store;
   clock: Clock;
   owner: Owner;
@@ -34,16 +38,20 @@ export interface SourceLaneParts {
 }
 
 /**
- * Keeps the desired state: from the directory when it can be read, else from the checkpoint. A lane of its own, so that
- * a stalled disk never delays the healing of a container.
+ * Keeps the desired state: from the directory when it can be read and from what the link has read of the server, else
+ * from the checkpoint. A lane of its own, so that a stalled disk never delays the healing of a container.
  */
 export class SourceLane {
   readonly #parts: SourceLaneParts;
   readonly #bell: Doorbell;
+  readonly #checkpoint: CheckpointKeeper;
   #desired: DesiredState = { known: false };
   #claimable: readonly Claimable[] = [];
   #elsewhere: ReadonlyMap<string, string> = new Map();
+  #warnings: readonly string[] = [];
   #identity = '';
+  /** Newest reading of the directory; undefined while it cannot be read. */
+  #listing: DirectoryListing | undefined;
   #resolve: Resolve | undefined;
   #resolverError: string | undefined;
   #state: {
@@ -53,13 +61,13 @@ export class SourceLane {
     files: number;
     suspect?: string;
   };
-  #checkpoint: AgentStatus['checkpoint'] = { state: 'none' };
-  #unsaved = false;
-  #saving: Promise<void> = Promise.resolve();
+  /** The composition under way, or the last one: each starts from what the one before made. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(parts: SourceLaneParts) {
     this.#parts = parts;
     this.#bell = new Doorbell(parts.clock);
+    this.#checkpoint = new CheckpointKeeper(parts);
     this.#state = { state: 'unknown', sinceMs: parts.clock.now(), files: 0 };
   }
 
@@ -77,27 +85,13 @@ export class SourceLane {
     return this.#elsewhere;
   }
 
-  /** Takes the link's newest reading over; resolves when desired state and checkpoint have it. */
-  async take(signal: AbortSignal): Promise<void> {
-    await this.read(signal);
-  }
-
-  /** The last desired state from disk, then one reading of the source. */
+  /** The last desired state from disk, then one reading of the sources. */
   async restore(signal: AbortSignal): Promise<void> {
-    const { store, owner, onEvent } = this.#parts;
-    try {
-      const { checkpoint, notes } = await store.loadCheckpoint();
-      for (const note of notes) onEvent('warn', 'checkpoint slot passed over', { detail: note });
-      if (checkpoint !== undefined) {
-        this.#desired = { known: true, owner, blueprints: checkpoint.blueprints, refusals: [] };
-        this.#identity = checkpoint.directoryIdentity;
-        const note = notes.length === 0 ? {} : { note: notes.join('; ') };
-        this.#checkpoint = { state: 'loaded', savedAt: isoTime(checkpoint.savedAt), ...note };
-        onEvent('info', 'checkpoint loaded', { detail: `${checkpoint.blueprints.length} blueprints` });
-      } else if (notes.length > 0) this.#checkpoint = { state: 'failed', note: notes.join('; ') };
-    } catch (error) {
-      this.#checkpoint = { state: 'failed', note: errorText(error) };
-      onEvent('error', 'checkpoint cannot be loaded', { detail: errorText(error) });
+    const checkpoint = await this.#checkpoint.load();
+    if (checkpoint !== undefined) {
+      const { owner } = this.#parts;
+      this.#desired = { known: true, owner, blueprints: checkpoint.blueprints, refusals: [] };
+      this.#identity = checkpoint.directoryIdentity;
     }
     await this.read(signal);
   }
@@ -109,38 +103,81 @@ export class SourceLane {
 
   /** Reads whenever something may have changed, until aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { source, resyncMs } = this.#parts;
-    const watching = source?.watch(() => this.#bell.ring(), signal).catch(() => undefined);
+    const { source, resyncMs, onEvent } = this.#parts;
+    const watching = source
+      ?.watch(() => this.#bell.ring(), signal)
+      .catch((error) => {
+        if (signal.aborted) return;
+        const detail = `${errorText(error)}; it is read every ${resyncMs / 1000} s instead`;
+        onEvent('warn', 'blueprint directory cannot be watched', { detail });
+      });
     while (!signal.aborted) {
       await this.#bell.wait(resyncMs, signal);
       if (!signal.aborted) await this.read(signal);
     }
     await watching;
-    await this.#saving;
+    await this.#checkpoint.idle();
   }
 
   /** One reading; what is wrong with it is kept for status and leaves the desired state as it was. */
   async read(signal: AbortSignal): Promise<void> {
+    const { source } = this.#parts;
+    if (source !== undefined)
+      try {
+        this.#listing = await this.#readWithin(source, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#listing = undefined;
+        this.#lost(errorText(error));
+      }
+    await this.take(signal);
+  }
+
+  /** Takes over what the sources said last; resolves when desired state and checkpoint have it, or the signal ends it. */
+  async take(signal: AbortSignal): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#compose(signal));
+    await this.#turn;
+  }
+
+  async #compose(signal: AbortSignal): Promise<void> {
     const resolve = await this.#freshResolver();
-    if (resolve === undefined) return;
-    const { source, owner, defaultNetwork, clock } = this.#parts;
-    if (source === undefined) {
-      await this.#take(recompose(this.#desired, resolve), this.#identity);
-      return;
-    }
+    if (resolve === undefined || signal.aborted) return;
+    const { source, link, owner, defaultNetwork, clock } = this.#parts;
+    const listing = this.#listing;
+    this.#identity ||= listing?.identity ?? '';
+    const directory = { isConfigured: source !== undefined, listing, previousIdentity: this.#identity };
+    const composition = compose(
+      this.#desired,
+      { directory, server: link?.reading() },
+      { resolve, owner, defaultNetwork },
+    );
+    if (listing !== undefined) this.#arrived(listing.files.length, composition.suspect);
+    this.#claimable = composition.claimable;
+    this.#elsewhere = composition.elsewhere;
+    this.#warnings = composition.warnings;
+    const isTaken = listing !== undefined && composition.suspect === undefined;
+    await this.#enforce(composition, isTaken ? listing.identity : this.#identity);
+    if (this.#checkpoint.isUnsaved) await within(clock, SAVE_WITHIN_MS, this.#save(this.#desired));
+  }
+
+  async #readWithin(source: DirectorySource, signal: AbortSignal): Promise<DirectoryListing> {
+    const timer = new AbortController();
+    const late = new AbortController();
+    const tooLate = new EdgeError(`${source.path} was not read within ${READ_WITHIN_MS / 1000} s`, {
+      code: 'SOURCE_UNAVAILABLE',
+      retry: 'transient',
+      target: source.path,
+    });
+    this.#parts.clock.sleep(READ_WITHIN_MS, timer.signal).then(
+      () => late.abort(tooLate),
+      () => undefined,
+    );
+    const deadline = AbortSignal.any([signal, late.signal]);
     try {
-      const deadline = AbortSignal.any([signal, AbortSignal.timeout(READ_WITHIN_MS)]);
-      const listing = await source.read(deadline);
-      this.#identity ||= listing.identity;
-      const composition = compose(this.#desired, listing, this.#identity, resolve, owner, defaultNetwork);
-      this.#arrived(listing.files.length, composition.suspect);
-      await this.#take(composition, composition.suspect === undefined ? listing.identity : this.#identity);
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#lost(errorText(error));
-      await this.#take(recompose(this.#desired, resolve), this.#identity);
+      return await untilAborted(source.read(deadline), deadline);
+    } finally {
+      timer.abort();
     }
-    if (this.#unsaved) await within(clock, SAVE_WITHIN_MS, this.save());
   }
 
   async #freshResolver(): Promise<Resolve | undefined> {
@@ -180,24 +217,24 @@ export class SourceLane {
   }
 
   /** Saved first, then acted on: a crash in between must not bring an older version back. */
-  async #take(composition: Omit<Composition, 'suspect'>, identity: string): Promise<void> {
+  async #enforce(composition: Composition, identity: string): Promise<void> {
     const { desired } = composition;
     const before = this.#desired;
-    const isNew = !before.known || !desired.known || canonicalJson(before) !== canonicalJson(desired);
+    const isNew = before.known !== desired.known || canonicalJson(before) !== canonicalJson(desired);
     if (!isNew && identity === this.#identity) return;
     this.#identity = identity;
     if (!isNew) {
-      this.#unsaved = true;
+      this.#checkpoint.putOff();
       return;
     }
-    if (desired.known) await within(this.#parts.clock, SAVE_WITHIN_MS, this.save(desired));
+    if (desired.known) await within(this.#parts.clock, SAVE_WITHIN_MS, this.#save(desired));
     this.#desired = desired;
     // Told when it is in force: whoever hears of a change must find it in status.
     this.#tell(before, composition);
     this.#parts.onChange();
   }
 
-  #tell(before: DesiredState, { desired, changes }: Omit<Composition, 'suspect'>): void {
+  #tell(before: DesiredState, { desired, changes }: Composition): void {
     const { onEvent } = this.#parts;
     for (const { name, what, why } of changes)
       onEvent('info', `blueprint ${what}`, {
@@ -222,35 +259,11 @@ export class SourceLane {
     const blueprints = this.#desired.blueprints.filter(({ name, deleting }) => !(deleting && gone.has(name)));
     this.#desired = { ...this.#desired, blueprints };
     for (const blueprint of names) this.#parts.onEvent('info', 'blueprint removal finished', { blueprint });
-    void this.save();
+    void this.#save(this.#desired);
   }
 
-  /** Saves the checkpoint, one save after the other; a failure is kept for status and tried again at the next reading. */
-  save(desired: DesiredState = this.#desired): Promise<void> {
-    this.#saving = this.#saving.then(() => this.#saveNow(desired));
-    return this.#saving;
-  }
-
-  async #saveNow(desired: DesiredState): Promise<void> {
-    if (!desired.known) return;
-    const { store, clock, onEvent } = this.#parts;
-    const checkpoint: Checkpoint = {
-      savedAt: clock.now(),
-      blueprints: desired.blueprints,
-      directoryIdentity: this.#identity,
-    };
-    try {
-      const isWritten = await store.saveCheckpoint(checkpoint);
-      if (this.#checkpoint.state === 'failed') onEvent('info', 'checkpoint can be saved again', {});
-      if (isWritten || this.#checkpoint.state === 'failed')
-        this.#checkpoint = { state: 'saved', savedAt: isoTime(checkpoint.savedAt) };
-      this.#unsaved = false;
-    } catch (error) {
-      const note = errorText(error);
-      if (this.#checkpoint.note !== note) onEvent('error', 'checkpoint cannot be saved', { detail: note });
-      this.#checkpoint = { ...this.#checkpoint, state: 'failed', note };
-      this.#unsaved = true;
-    }
+  #save(desired: DesiredState): Promise<void> {
+    return this.#checkpoint.save(desired, this.#identity);
   }
 
   /** The lane's part of the status. */
@@ -267,8 +280,8 @@ export class SourceLane {
         ...(error === undefined || state === 'ok' ? {} : { lastError: error }),
         ...(suspect === undefined ? {} : { suspect }),
       },
-      checkpoint: this.#checkpoint,
-      warnings: this.#resolverError === undefined ? [] : [this.#resolverError],
+      checkpoint: this.#checkpoint.state,
+      warnings: [...(this.#resolverError === undefined ? [] : [this.#resolverError]), ...this.#warnings],
     };
   }
 }
