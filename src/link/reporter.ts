@@ -254,7 +254,7 @@ class ReporterLane implements Reporter {
       if (!(error instanceof EdgeError)) throw error;
       // Removed meanwhile: there is nobody to be told.
       if (errorCode(error) === 'COLONY_NOT_FOUND') done();
-      else {
+      else if (error.retry !== 'cancelled') {
         entry.notBeforeMs = clock.monoMs() + entry.retry.failed(error);
         this.#complain(name, error);
       }

@@ -188,6 +188,7 @@ export class FakeHost implements LinkHost {
   onTake: () => Promise<void> = async () => undefined;
   onForce: (name: string) => Promise<ForceResult> = async (name) => ({ ok: true, text: `forced ${name}` });
   readonly #onReports = new Set<() => void>();
+  readonly #onEvent = new Set<(event: AgentEvent) => void>();
 
   desired = () => this.current;
   reports = () => this.reported;
@@ -212,8 +213,14 @@ export class FakeHost implements LinkHost {
     return () => this.#onReports.delete(listener);
   }
 
-  onEvent(_listener: (event: AgentEvent) => void): () => void {
-    return () => undefined;
+  onEvent(listener: (event: AgentEvent) => void): () => void {
+    this.#onEvent.add(listener);
+    return () => this.#onEvent.delete(listener);
+  }
+
+  /** The agent did something. */
+  happened(event: AgentEvent): void {
+    for (const listener of this.#onEvent) listener(event);
   }
 
   /** As the agent's loop does after each look. */
