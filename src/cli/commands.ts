@@ -112,6 +112,18 @@ export const COMMANDS: readonly Command[] = [
     run: async (call) => (await import('./events.ts')).events(call),
   },
   {
+    name: 'confirm-removal',
+    summary: 'Let the blueprints go that went missing on the server all at once.',
+    args: '',
+    maxArgs: 0,
+    flags: [],
+    options: ['socket', 'config'],
+    examples: [['colonies-edge confirm-removal', 'after status has said "mass removal suspected"']],
+    notes:
+      'Their containers are stopped and removed once the server has been asked again; named volumes stay unless a blueprint says otherwise.',
+    run: async (call) => (await import('./confirm-removal.ts')).confirmRemoval(call),
+  },
+  {
     name: 'logs',
     summary: 'Show the output of the containers of a blueprint.',
     args: 'NAME',

@@ -22,6 +22,8 @@ export type EventLine = { event: AgentEvent } | { dropped: number };
 export interface AgentClient {
   status(options: AskOptions): Promise<AgentStatus>;
   plan(options: AskOptions): Promise<PlanReport>;
+  /** Says that the blueprints missing on the server are really meant to go; their names. */
+  confirmRemoval(options: AskOptions): Promise<readonly string[]>;
   /** Events with `seq` greater than `after`; with `follow` it ends only when the agent or the signal does. */
   events(after: number, options: AskOptions & { follow: boolean }): AsyncGenerator<EventLine>;
 }
@@ -37,6 +39,11 @@ export function createAgentClient(path: string): AgentClient {
       const answer = await askJson(path, '/v1/plan', options);
       if (isPlan(answer)) return answer;
       throw strange(path, 'its plan has another form; is the agent of another version?');
+    },
+    async confirmRemoval(options) {
+      const { names } = membersOf(await askJson(path, '/v1/confirm-removal', options, 'POST'));
+      if (isTexts(names)) return names;
+      throw strange(path, 'its answer has another form; is the agent of another version?');
     },
     async *events(after, options) {
       const follow = options.follow ? '&follow=1' : '';
@@ -75,6 +82,10 @@ function isPlan(value: unknown): value is PlanReport {
   );
 }
 
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
 function isEvent(value: unknown): value is AgentEvent {
   const event = membersOf(value);
   return typeof event.seq === 'number' && typeof event.message === 'string';
@@ -96,8 +107,8 @@ function parseJson(text: string, path: string): unknown {
   }
 }
 
-async function askJson(path: string, route: string, options: AskOptions): Promise<unknown> {
-  const response = await ask(path, route, options);
+async function askJson(path: string, route: string, options: AskOptions, method = 'GET'): Promise<unknown> {
+  const response = await ask(path, route, options, method);
   const parts: string[] = [];
   let length = 0;
   response.setEncoding('utf8');
@@ -129,10 +140,10 @@ async function* lines(response: IncomingMessage, path: string, options: AskOptio
   }
 }
 
-function ask(path: string, route: string, options: AskOptions): Promise<IncomingMessage> {
+function ask(path: string, route: string, options: AskOptions, method = 'GET'): Promise<IncomingMessage> {
   const timeoutMs = options.timeoutMs ?? ANSWER_MS;
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: path, path: route, signal: options.signal, agent: false });
+    const asked = request({ socketPath: path, path: route, method, signal: options.signal, agent: false });
     const silence = () =>
       asked.destroy(
         new EdgeError(`the agent does not answer on ${path} within ${timeoutMs / 1000} s`, {

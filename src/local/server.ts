@@ -26,7 +26,8 @@ export interface LocalServer {
 
 /**
  * The agent's own HTTP interface over a Unix socket: `GET /v1/status`, `/v1/plan`, `/v1/events?after=N[&follow=1]`
- * (newline-delimited JSON) and `/v1/metrics` (Prometheus text). Every answer closes its connection. Throws as `listenOn`.
+ * (newline-delimited JSON) and `/v1/metrics` (Prometheus text); `POST /v1/confirm-removal` gives the names that it sets free.
+ * Every answer closes its connection. Throws as `listenOn`.
  */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
   const idleMs = options.idleMs ?? 10_000;
@@ -74,9 +75,15 @@ function answer(
   const route = url.pathname;
   if (!ROUTES.includes(route)) {
     sendProblem(response, 404, `there is no ${route}; there are ${ROUTES.join(', ')}`);
+  } else if (route === CONFIRM) {
+    if (request.method === 'POST') sendJson(response, 200, { names: options.view.confirmRemoval() });
+    else {
+      response.setHeader('allow', 'POST');
+      sendProblem(response, 405, `${request.method} is not possible; ${route} changes something: POST`);
+    }
   } else if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD');
-    sendProblem(response, 405, `${request.method} is not possible; this interface only reads`);
+    sendProblem(response, 405, `${request.method} is not possible; ${route} only reads`);
   } else if (route === '/v1/status') sendJson(response, 200, options.view.status());
   else if (route === '/v1/plan') sendJson(response, 200, options.view.plan());
   else if (route === '/v1/metrics')
@@ -84,7 +91,8 @@ function answer(
   else sendEvents(request, response, url.searchParams, options, followers);
 }
 
-const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics'];
+const CONFIRM = '/v1/confirm-removal';
+const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', CONFIRM];
 
 function sendEvents(
   request: IncomingMessage,

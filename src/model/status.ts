@@ -168,4 +168,6 @@ export interface AgentView {
   events(after: number): readonly AgentEvent[];
   /** Calls back for each new event until the returned function is called. */
   onEvent(listener: (event: AgentEvent) => void): () => void;
+  /** As `Link.confirmRemoval`; empty also when no server is configured. */
+  confirmRemoval(): readonly string[];
 }

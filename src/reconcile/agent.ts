@@ -321,6 +321,12 @@ class AgentLoop implements Agent {
     return planReport(this.#plan);
   }
 
+  confirmRemoval(): readonly string[] {
+    const names = this.#parts.link?.confirmRemoval() ?? [];
+    for (const blueprint of names) this.#journal.add('warn', 'removal confirmed', { blueprint });
+    return names;
+  }
+
   events(after: number): readonly AgentEvent[] {
     return this.#journal.after(after);
   }

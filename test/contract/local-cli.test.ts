@@ -57,6 +57,16 @@ test('status of one blueprint shows it in full, and suggests a name for one it d
   assert.match(err, /did you mean c1-database\?/);
 });
 
+test('confirm-removal prints what will be removed, and ends well when nothing waits for it', async (t) => {
+  const { view, call } = await agentAt(t);
+  view.suspects = ['c1-db', 'c1-web'];
+  const { code, out } = await call('confirm-removal');
+  assert.equal(code, 0);
+  assert.match(out, /^these will be removed, .*:\n {2}c1-db\n {2}c1-web\n$/);
+  assert.equal((await call('confirm-removal')).out, 'nothing waits for a confirmation\n');
+  assert.deepEqual(JSON.parse((await call('confirm-removal', '--json')).out), { names: [] });
+});
+
 test('plan asks the running agent', async (t) => {
   const { view, call } = await agentAt(t);
   assert.equal((await call('plan')).code, 0);

@@ -128,6 +128,16 @@ test('unknown paths and other methods get a JSON error', async (t) => {
   assert.match(after, /^HTTP\/1\.1 400 [\s\S]*after must be a whole number, got \\"x\\"/);
 });
 
+test('a removal is confirmed by a POST and by nothing else', async (t) => {
+  const { path, view, client } = await started(t);
+  view.suspects = ['c1-db', 'c1-web'];
+  const get = await raw(path, 'GET /v1/confirm-removal HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(get, /^HTTP\/1\.1 405 [\s\S]*allow: POST\r\n/i);
+  assert.equal(view.suspects.length, 2);
+  assert.deepEqual(await client.confirmRemoval({ signal }), ['c1-db', 'c1-web']);
+  assert.deepEqual(await client.confirmRemoval({ signal }), []);
+});
+
 test('metrics name the blueprints, with dangerous names escaped', async (t) => {
   const { path, view } = await started(t);
   const report = view.current.blueprints[0];

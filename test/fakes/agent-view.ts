@@ -6,6 +6,8 @@ import { sampleStatus } from './sample-status.ts';
 export interface FakeView extends AgentView {
   current: AgentStatus;
   push(message: string): AgentEvent;
+  /** Names that are missing, until somebody confirms it. */
+  suspects: readonly string[];
   /** Listeners for events at this moment. */
   listening(): number;
 }
@@ -17,6 +19,12 @@ export function fakeView(ringSize = 100): FakeView {
     current: sampleStatus(),
     status() {
       return this.current;
+    },
+    suspects: [],
+    confirmRemoval() {
+      const names = this.suspects;
+      this.suspects = [];
+      return names;
     },
     plan: () => ({ converged: true, actions: [], holds: [], text: '' }),
     events: (after) => ring.after(after),
