@@ -38,7 +38,7 @@ export function overview(columns: number): string {
     'Usage: colonies-edge COMMAND [options]',
     '',
     'Commands:',
-    ...COMMANDS.flatMap((command) => entry(`  ${command.name}`, command.summary, columns, 12)),
+    ...COMMANDS.flatMap((command) => entry(`  ${command.name}`, command.summary, columns, 19)),
     '',
     'Every command takes --json and --help. Options stand in flags, in environment',
     'variables or in /etc/colonies-edge/config.yaml: see colonies-edge config.',
