@@ -25,6 +25,11 @@ const LOOK_MS = 60_000;
 /** A start that takes longer than this until the server answers is a disconnected period too, milliseconds. */
 const LONG_START_MS = 60_000;
 
+/** States in which a user's key still carries statuses. */
+const REFUSED: ReadonlySet<LinkState> = new Set<LinkState>(['PendingApproval', 'Unregistered', 'UnknownKey']);
+
+type ReporterParts = Pick<LinkParts, 'clock' | 'random' | 'log' | 'settings' | 'user'>;
+
 /** What the reporter needs of its neighbours. */
 export interface ReporterSources {
   /** What the server showed last. */
@@ -42,7 +47,7 @@ export interface Reporter extends Lane {
 
 /** The reporting lane; nothing happens until `run`. */
 export function createReporter(
-  parts: Pick<LinkParts, 'clock' | 'random' | 'log' | 'settings'>,
+  parts: ReporterParts,
   connection: Connection,
   sources: ReporterSources,
 ): Reporter {
@@ -67,11 +72,13 @@ interface Entry {
   retry: Retry;
   /** Not before this time after a failure, monotonic milliseconds. */
   notBeforeMs: number;
+  /** Code of the failure that was told. */
+  problem: string | undefined;
 }
 
 /** The newest status of each blueprint is the agent's own report: nothing is queued, only what the server has is kept. */
 class ReporterLane implements Reporter {
-  readonly #parts: Pick<LinkParts, 'clock' | 'random' | 'log' | 'settings'>;
+  readonly #parts: ReporterParts;
   readonly #connection: Connection;
   readonly #sources: ReporterSources;
   readonly #bell: Doorbell;
@@ -83,20 +90,15 @@ class ReporterLane implements Reporter {
   readonly #startMs: number;
   #unsent = 0;
   #host: LinkHost | undefined;
-  #lastProblem: string | undefined;
 
-  constructor(
-    parts: Pick<LinkParts, 'clock' | 'random' | 'log' | 'settings'>,
-    connection: Connection,
-    sources: ReporterSources,
-  ) {
+  constructor(parts: ReporterParts, connection: Connection, sources: ReporterSources) {
     this.#parts = parts;
     this.#connection = connection;
     this.#sources = sources;
     const { clock } = parts;
     this.#bell = new Doorbell(clock);
     this.#startMs = clock.monoMs();
-    this.#stood = { state: connection.state, since: isoTime(clock.now()) };
+    this.#stood = { state: 'Connected', since: isoTime(clock.now()) };
   }
 
   get unsent(): number {
@@ -177,7 +179,9 @@ class ReporterLane implements Reporter {
   }
 
   #draft(report: BlueprintReport, { told, copy, notBeforeMs }: Entry): Draft {
-    const { state } = this.#connection;
+    // What is said is what will be true when it is read: without a user's key only a link that is up carries it.
+    const isRefused = this.#parts.user !== undefined && REFUSED.has(this.#connection.state);
+    const state = isRefused ? this.#connection.state : 'Connected';
     if (state !== this.#stood.state) this.#stood = { state, since: isoTime(this.#parts.clock.now()) };
     const isUp = state === 'Connected';
     const stamp = this.#sources.claims.stamp(report.name);
@@ -224,7 +228,8 @@ class ReporterLane implements Reporter {
     const { clock, random } = this.#parts;
     const told = untold(clock.monoMs(), random.next(), this.#pace(copy));
     const retry = new Retry(clock, random);
-    return { told, blueprintId, copy, retry, notBeforeMs: Number.NEGATIVE_INFINITY };
+    const notBeforeMs = Number.NEGATIVE_INFINITY;
+    return { told, blueprintId, copy, retry, notBeforeMs, problem: undefined };
   }
 
   async #send(draft: Draft, signal: AbortSignal): Promise<void> {
@@ -248,7 +253,7 @@ class ReporterLane implements Reporter {
       }
       done();
       entry.retry.succeeded();
-      this.#lastProblem = undefined;
+      entry.problem = undefined;
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof EdgeError)) throw error;
@@ -256,17 +261,17 @@ class ReporterLane implements Reporter {
       if (errorCode(error) === 'COLONY_NOT_FOUND') done();
       else if (error.retry !== 'cancelled') {
         entry.notBeforeMs = clock.monoMs() + entry.retry.failed(error);
-        this.#complain(name, error);
+        this.#complain(name, entry, error);
       }
     }
   }
 
   /** Said once, while the link itself is up; that the link is down says the connection. */
-  #complain(name: string, error: EdgeError): void {
-    const text = errorText(error);
-    if (this.#connection.state === 'Connected' && this.#lastProblem !== error.code)
-      this.#parts.log.warn('status cannot be sent', { blueprint: name, code: error.code, error: text });
-    this.#lastProblem = error.code;
+  #complain(name: string, entry: Entry, error: EdgeError): void {
+    if (this.#connection.state !== 'Connected' || entry.problem === error.code) return;
+    entry.problem = error.code;
+    const fields = { blueprint: name, code: error.code, error: errorText(error) };
+    this.#parts.log.warn('status cannot be sent', fields);
   }
 
   /** A claim that is renewed by the status must not wait for a rare heartbeat. */

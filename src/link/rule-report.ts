@@ -32,12 +32,13 @@ const SETTLED_MS = 30_000;
 const OVERDUE_PART = 0.1;
 const OVERDUE_MS = 120_000;
 
-/** Nothing is known of the server's copy yet. */
+/** Nothing is known of the server's copy yet. `random` in [0, 1) spreads the first heartbeat over the second half of the
+ *  interval: after a restart the last one may be a whole one old. */
 export function untold(nowMs: number, random: number, pace: Pace): Told {
   return {
     has: undefined,
     triedAtMs: undefined,
-    heartbeatAtMs: nowMs + random * pace.heartbeatMs,
+    heartbeatAtMs: nowMs + pace.heartbeatMs * (0.5 + random / 2),
     burst: 0,
     overwrote: undefined,
   };
