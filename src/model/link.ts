@@ -52,6 +52,9 @@ export interface LinkStatus {
   openProcesses: number;
   /** Statuses that the server has not accepted yet. */
   unsentStatuses: number;
+  /** Executor identities that this agent made: all, those not registered and approved yet, and those to be removed;
+   *  absent: none. */
+  executors?: { identities: number; waiting: number; leaving: number; lastError?: string } | undefined;
   /** The colony hands out no processes for now. */
   paused?: boolean;
   /** Blueprints that any node may take: how many are ours, and how many are another's or not decided yet. */
@@ -125,6 +128,8 @@ export interface Link {
   run(host: LinkHost, signal: AbortSignal): Promise<void>;
   reading(): ServerReading;
   status(): LinkStatus;
+  /** Takes effect with the next call. */
+  setLinkClass(linkClass: LinkClass): void;
   /** Tries again and lists now, instead of when the time comes. */
   refresh(): void;
   /** An operator says that the missing blueprints are really meant to go. Returns their names; empty: nothing was suspected. */
