@@ -367,6 +367,13 @@ test('the health endpoint answers, and answers carry the date of the server', as
   assert.equal(response.headers.get('date'), 'Wed, 01 Jan 2031 00:00:00 GMT');
 });
 
+test('a link that vouches for the sender saves the work of recovering it', async () => {
+  const on = stage();
+  const body = bodyOfMessage('unknown-key', 'getexecutorsmsg', { colonyname: 'dev' });
+  assert.equal((await on.world.handle(body)).status, 403);
+  assert.equal((await on.world.handle(body, undefined, on.world.executor('edge-node-1')?.id)).status, 200);
+});
+
 test('ten years without anybody cost no time', async () => {
   const on = stage();
   on.world.addBlueprint(blueprint('a'));

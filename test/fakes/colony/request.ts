@@ -4,7 +4,7 @@ import { NoWords, Refusal } from './reply.ts';
 /** An opened request. */
 export interface Request {
   type: string;
-  /** Undefined for the two types that need no signature. */
+  /** Empty for the two types that need no signature. */
   callerId: string;
   /** Members by lower-case name; `undefined` where the payload is no JSON. */
   message: Record<string, unknown> | undefined;
@@ -18,12 +18,17 @@ const HALF_ORDER = ORDER >> 1n;
 export class Opener {
   readonly #callers = new Map<string, string>();
 
-  /** Opens the envelope and recovers who sent it (PROTOCOL.md 2.1, 2.5, 3). Throws a `Refusal` or `NoWords`. */
-  open(body: string, isKnown: (type: string) => boolean): Request {
+  /**
+   * Opens the envelope and recovers who sent it (PROTOCOL.md 2.1, 2.5, 3), unless somebody vouches for that. Throws a
+   * `Refusal` or `NoWords`.
+   */
+  open(body: string, isKnown: (type: string) => boolean, vouchedId?: string): Request {
     const envelope = lowerCased(parseEnvelope(body));
     const type = textOf(envelope.payloadtype);
     const payload = textOf(envelope.payload);
-    const callerId = UNSIGNED.includes(type) ? '' : this.#caller(payload, textOf(envelope.signature));
+    const callerId = UNSIGNED.includes(type)
+      ? ''
+      : (vouchedId ?? this.#caller(payload, textOf(envelope.signature)));
     if (!isKnown(type)) throw new Refusal(403, `invalid rpcMsg.PayloadType: ${type === '' ? EMPTY : type}`);
     return { type, callerId, message: messageOf(payload) };
   }

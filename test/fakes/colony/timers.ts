@@ -1,4 +1,5 @@
 import type { Clock } from '../../../src/base/clock.ts';
+import { OVER } from './waiters.ts';
 
 /**
  * What the server does by itself, without a timer that ticks for nothing: it sleeps until the earliest time anybody
@@ -25,7 +26,7 @@ export class Timers {
   stop(): void {
     this.#isOn = false;
     this.#dueMs = undefined;
-    this.#sleeping?.abort();
+    this.#sleeping?.abort(OVER);
   }
 
   /** There is something to do in `ms`, or earlier than what was planned. */
@@ -35,7 +36,7 @@ export class Timers {
   }
 
   #rearm(ms: number): void {
-    this.#sleeping?.abort();
+    this.#sleeping?.abort(OVER);
     const sleeping = new AbortController();
     this.#sleeping = sleeping;
     this.#dueMs = this.#clock.monoMs() + ms;

@@ -1,5 +1,8 @@
 import type { Clock } from '../../../src/base/clock.ts';
 
+/** Why a timer is ended early; one for all, as nobody reads it and making one is slow. */
+export const OVER = new Error('over');
+
 interface Waiter {
   wake(): void;
 }
@@ -19,7 +22,7 @@ export class Waiters {
     return new Promise((resolve, reject) => {
       const timer = new AbortController();
       const end = () => {
-        timer.abort();
+        timer.abort(OVER);
         signal.removeEventListener('abort', onAbort);
         this.#remove(key, waiter);
       };

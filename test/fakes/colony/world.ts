@@ -26,7 +26,9 @@ export class ColonyWorld extends Operator {
   readonly #settings: Settings;
   readonly #timers: Timers;
   readonly #opener = new Opener();
-  #running = new AbortController();
+  /** One for each call under way; listeners on one signal for all would be searched one by one. */
+  readonly #calls = new Set<AbortController>();
+  #isUp = true;
 
   constructor(settings: Settings) {
     const { parts, timers } = createParts(settings);
@@ -39,18 +41,19 @@ export class ColonyWorld extends Operator {
 
   /** Nothing is answered any more, calls under way break, and nothing happens by itself; the data stay. */
   stop(): void {
+    this.#isUp = false;
     this.#timers.stop();
-    this.#running.abort(linkBroken('ECONNRESET'));
+    for (const call of this.#calls) call.abort(linkBroken('ECONNRESET'));
   }
 
   start(): void {
-    if (!this.#running.signal.aborted) return;
-    this.#running = new AbortController();
+    if (this.#isUp) return;
+    this.#isUp = true;
     this.#timers.start();
   }
 
   get isUp(): boolean {
-    return !this.#running.signal.aborted;
+    return this.#isUp;
   }
 
   /** Requests and bytes of one type of message, or of all. */
@@ -64,28 +67,34 @@ export class ColonyWorld extends Operator {
 
   /**
    * Answers the body of one `POST /api`. Rejects with the signal's reason when the caller goes (who then gets nothing
-   * assigned), with `ECONNRESET` when the answer gets lost, with `ECONNREFUSED` while stopped.
+   * assigned), with `ECONNRESET` when the answer gets lost, with `ECONNREFUSED` while stopped. A link that knows who
+   * sends through it may vouch for the caller's id: recovering it from a signature takes milliseconds.
    */
-  async handle(requestBody: string, signal?: AbortSignal): Promise<Answer> {
-    if (!this.isUp) throw linkBroken('ECONNREFUSED');
-    const call = linked(this.#running.signal, signal);
+  async handle(requestBody: string, signal?: AbortSignal, vouchedId?: string): Promise<Answer> {
+    if (!this.#isUp) throw linkBroken('ECONNREFUSED');
+    const call = new AbortController();
+    const onAbort = () => call.abort(signal?.reason);
+    this.#calls.add(call);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      return await this.#answer(requestBody, call.signal);
+      return await this.#answer(requestBody, call.signal, vouchedId);
     } finally {
-      call.unlink();
+      this.#calls.delete(call);
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 
-  async #answer(requestBody: string, signal: AbortSignal): Promise<Answer> {
+  async #answer(requestBody: string, signal: AbortSignal, vouchedId?: string): Promise<Answer> {
     const bytesIn = Buffer.byteLength(requestBody);
-    const opened = this.#open(requestBody);
+    const opened = this.#open(requestBody, vouchedId);
     if (!('type' in opened)) {
       this.traffic.asked('', bytesIn);
       return this.#written('', '', opened);
     }
     const { type, callerId } = opened;
     this.traffic.asked(type, bytesIn);
-    const result = this.faults.takeAnswer(type) ?? (await this.#result(opened, signal));
+    const result = this.faults.takeAnswer(type) ?? (await this.#forwarded(opened, signal));
     const delayMs = this.faults.delayOf(type);
     if (delayMs > 0) await this.#settings.clock.sleep(delayMs, signal);
     if (!this.faults.takeDrop(type)) return this.#written(type, callerId, result);
@@ -93,24 +102,33 @@ export class ColonyWorld extends Operator {
     throw linkBroken('ECONNRESET');
   }
 
-  #open(requestBody: string): Request | Result {
+  #open(requestBody: string, vouchedId: string | undefined): Request | Result {
     try {
-      return this.#opener.open(requestBody, (type) => type in HANDLERS);
+      return this.#opener.open(requestBody, (type) => type in HANDLERS, vouchedId);
     } catch (error) {
       return said(error);
     }
   }
 
-  async #result(request: Request, signal: AbortSignal): Promise<Result> {
-    const isForwarded = this.isFollower && request.type === 'assignprocessmsg';
+  /** A follower passes assign calls on, says 200 to everything, and does not notice that its caller has gone. */
+  async #forwarded(request: Request, signal: AbortSignal): Promise<Result> {
+    if (!this.isFollower || request.type !== 'assignprocessmsg') return this.#result(request, signal);
+    const call = new AbortController();
+    this.#calls.add(call);
     try {
-      // The node that passes the call on does not notice that its caller has gone.
-      const payload = await this.#run(request, isForwarded ? this.#running.signal : signal);
+      return { ...(await this.#result(request, call.signal)), status: 200 };
+    } finally {
+      this.#calls.delete(call);
+    }
+  }
+
+  async #result(request: Request, signal: AbortSignal): Promise<Result> {
+    try {
+      const payload = await this.#run(request, signal);
       const { indent = false, replyType = request.type } = HANDLERS[request.type] ?? {};
-      return { status: 200, body: goodBody(replyType, payload ?? (payload === null ? null : {}), indent) };
+      return { status: 200, body: goodBody(replyType, payload === undefined ? {} : payload, indent) };
     } catch (error) {
-      const result = said(error);
-      return isForwarded ? { ...result, status: 200 } : result;
+      return said(error);
     }
   }
 
@@ -152,22 +170,4 @@ function said(error: unknown): Result {
   if (error instanceof Refusal) return { status: error.status, body: refusalBody(error) };
   if (error instanceof NoWords) return { status: error.status, body: '' };
   throw error;
-}
-
-/** A signal that follows both others until it is unlinked; `AbortSignal.any` keeps what it is made of for too long. */
-function linked(one: AbortSignal, other: AbortSignal | undefined): { signal: AbortSignal; unlink(): void } {
-  const controller = new AbortController();
-  const sources = other === undefined ? [one] : [one, other];
-  const onAborts = sources.map((source) => {
-    const onAbort = () => controller.abort(source.reason);
-    if (source.aborted) onAbort();
-    else source.addEventListener('abort', onAbort, { once: true });
-    return { source, onAbort };
-  });
-  return {
-    signal: controller.signal,
-    unlink() {
-      for (const { source, onAbort } of onAborts) source.removeEventListener('abort', onAbort);
-    },
-  };
 }
