@@ -3,6 +3,7 @@ import { displayWidth, fit, pad, printable, wrap } from '../base/text.ts';
 import { problemText } from '../model/problem.ts';
 import type { AgentStatus, BlueprintReport, Phase, Reachability, Waiting } from '../model/status.ts';
 import type { Painter } from './io.ts';
+import { serverLines } from './render-server.ts';
 
 /** What rendering depends on besides the status. */
 export interface Look {
@@ -50,14 +51,17 @@ function headLine(status: AgentStatus, look: Look): string {
   return `${look.paint('bold', fit(text, room))}  ${look.paint(status.converged ? 'green' : 'yellow', verdict)}`;
 }
 
-/** What is wrong with engine, source and checkpoint, and the agent's own warnings; nothing when all is well. */
+/** How the link to the server is, where there is one. Then what is wrong with engine, source and checkpoint, and the
+ *  agent's own warnings; nothing when all is well. */
 function troubleLines(status: AgentStatus, look: Look): string[] {
   const lines: string[] = [];
-  const say = (style: 'red' | 'yellow', text: string) =>
+  const say = (style: Parameters<Painter>[0], text: string) =>
     lines.push(...indented(printable(text), look, '  ', '').map((line) => look.paint(style, line)));
   const { engine, source, checkpoint } = status;
   if (engine.state !== 'ok')
     say('red', `engine ${reachText(engine, look)} at ${engine.endpoint}${lastText(engine)}`);
+  if (status.server !== undefined)
+    for (const { style, text } of serverLines(status.server, look)) say(style, text);
   if (source.state !== 'ok' && source.path !== '')
     say(
       'yellow',
@@ -83,7 +87,7 @@ function lastText(reach: Reachability): string {
 
 function tableLines(status: AgentStatus, look: Look): string[] {
   if (status.blueprints.length === 0)
-    return [fit(printable(`no blueprints (looked in ${status.source.path})`), look.columns)];
+    return [fit(printable(`no blueprints (looked ${placesOf(status)})`), look.columns)];
   const rows = status.blueprints.map((report) => ({
     report,
     cells: [
@@ -116,6 +120,15 @@ function tableLines(status: AgentStatus, look: Look): string[] {
     );
   }
   return lines;
+}
+
+/** Where blueprints come from: "in /etc/colonies-edge/blueprints and on https://colony.example". */
+function placesOf({ source, server }: AgentStatus): string {
+  const places = [
+    ...(source.path === '' && server !== undefined ? [] : [`in ${source.path}`]),
+    ...(server === undefined ? [] : [`on ${server.endpoint}`]),
+  ];
+  return places.join(' and ');
 }
 
 /** Numbers to the right, words to the left. */

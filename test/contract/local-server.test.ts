@@ -10,6 +10,8 @@ import { silentLogger } from '../../src/base/log.ts';
 import { createAgentClient } from '../../src/local/client.ts';
 import { type LocalServerOptions, startLocalServer } from '../../src/local/server.ts';
 import { fakeView } from '../fakes/agent-view.ts';
+import { sampleLinkStatus } from '../fakes/link-status.ts';
+import { NOW } from '../fakes/sample-status.ts';
 
 const signal = AbortSignal.timeout(20_000);
 
@@ -148,6 +150,48 @@ test('metrics name the blueprints, with dangerous names escaped', async (t) => {
   assert.match(text, /colonies_edge_engine_up 1\n/);
   for (const line of (text.split('\r\n\r\n')[1] ?? '').trim().split('\n'))
     assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{.*\})? [\d.e+-]+)$/);
+});
+
+test('metrics of the link are there with a server, well formed, and absent without one', async (t) => {
+  const { path, view } = await started(t);
+  const ask = async () =>
+    (await raw(path, 'GET /v1/metrics HTTP/1.1\r\nHost: a\r\n\r\n')).split('\r\n\r\n')[1] ?? '';
+  assert.doesNotMatch(await ask(), /link_|server_/);
+  const server = sampleLinkStatus({
+    state: 'Offline',
+    cause: 'dns',
+    unsentStatuses: 3,
+    openProcesses: 1,
+    claims: { held: 2, others: 1 },
+    listing: { blueprints: 0 },
+  });
+  view.current = { ...view.current, server };
+  const text = await ask();
+  for (const line of [
+    'link_state{state="Offline"} 1',
+    'link_state{state="Connected"} 0',
+    'link_state{state="UnknownKey"} 0',
+    'link_metered 0',
+    `link_contact_timestamp_seconds ${NOW / 1000 - 12}`,
+    'unsent_statuses 3',
+    'open_processes 1',
+    'claims{held="true"} 2',
+    'claims{held="false"} 1',
+    'server_requests_total{purpose="poll"} 20',
+    'server_sent_bytes_total{purpose="listing"} 2000',
+    'server_received_bytes_total{purpose="listing"} 60000',
+  ])
+    assert.ok(text.includes(`\ncolonies_edge_${line}\n`), line);
+  // Never listed: no sample, rather than the year 1970.
+  assert.doesNotMatch(text, /^colonies_edge_listing_timestamp_seconds/m);
+  const names = new Set<string>();
+  for (const line of text.trim().split('\n')) {
+    assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{.*\})? [\d.e+-]+)$/);
+    const [, type] = /^# TYPE (\w+) /.exec(line) ?? [];
+    if (type === undefined) continue;
+    assert.ok(!names.has(type), `${type} is there once`);
+    names.add(type);
+  }
 });
 
 test('half a request is closed, and meanwhile others are served', async (t) => {

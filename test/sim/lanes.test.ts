@@ -40,7 +40,9 @@ class HandLink implements Link {
   refresh(): void {
     this.refreshed += 1;
   }
+  setLinkClass(): void {}
   confirmRemoval: Link['confirmRemoval'] = () => [];
+  setLinkClass: Link['setLinkClass'] = () => undefined;
   async close(): Promise<void> {}
 }
 
