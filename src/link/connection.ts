@@ -6,7 +6,7 @@ import { watchAddresses } from './addresses.ts';
 import type { Away, Connection, Lane, LinkParts } from './parts.ts';
 import { Registration, type Verdict } from './registration.ts';
 import { Retry } from './retry.ts';
-import { causeOf, isAnswered, isRefused, refusedWaitMs } from './rule-link.ts';
+import { causeOf, isAnswered, isKeyless, isRefused, refusedWaitMs } from './rule-link.ts';
 import { Standing } from './standing.ts';
 import { eitherSignal, Listeners, Waiters } from './waiters.ts';
 
@@ -36,6 +36,8 @@ type ConnectionParts = Pick<
 export interface LiveConnection extends Connection, Lane {
   /** The identity of the key in use. */
   readonly id: string;
+  /** How often the key was refused: whoever is refused may have lost what was registered before. */
+  readonly refusals: number;
   view(): Pick<LinkStatus, 'state' | 'since' | 'cause' | 'lastError' | 'nextTryAt' | 'lastContactAt'>;
   /** Tries now what would be tried later. */
   retryNow(): void;
@@ -69,6 +71,7 @@ class LinkConnection implements LiveConnection {
   #isSuspect = false;
   /** The user's key was refused since the state changed last. */
   #isUserRefused = false;
+  #refusals = 0;
   #nextTryMs: number;
   /** Aborted when the machine's addresses change: calls on the way would wait for answers that cannot come. */
   #network = new AbortController();
@@ -95,6 +98,10 @@ class LinkConnection implements LiveConnection {
 
   get id(): string {
     return this.#colony.id;
+  }
+
+  get refusals(): number {
+    return this.#refusals;
   }
 
   setLinkClass(linkClass: LinkClass): void {
@@ -229,7 +236,9 @@ class LinkConnection implements LiveConnection {
     } catch (error) {
       if (outer.aborted || network.aborted) return;
       if (!(error instanceof EdgeError)) throw error;
-      this.#down(host, error);
+      if (isKeyless(error.code))
+        this.#refused(host, { state: 'UnknownKey', why: errorText(error), again: false });
+      else this.#down(host, error);
     } finally {
       release();
     }
@@ -246,6 +255,7 @@ class LinkConnection implements LiveConnection {
         if (errorCode(error) !== 'COLONY_FORBIDDEN') throw error;
       }
       this.#standing.contact();
+      this.#refusals += 1;
       const verdict = await this.#registration.look(this.#colony, this.#linkClass, signal);
       if (verdict.colony !== undefined) this.#takeKey(verdict.colony, host);
       if (!verdict.again || round >= MOST_ROUNDS) {

@@ -1,52 +1,90 @@
 import { errorText } from '../base/errors.ts';
 import { within } from '../base/lanes.ts';
-import type { Link, LinkHost, LinkStatus, ServerReading } from '../model/link.ts';
+import type { Traffic } from '../model/colony.ts';
+import type { Link, LinkStatus } from '../model/link.ts';
+import { ownAddresses } from './addresses.ts';
+import { createClaimsLane } from './claim.ts';
 import { createConnection } from './connection.ts';
+import { createDesk } from './desk.ts';
+import { createExecutorLog } from './executor-log.ts';
+import { createFunctionsLane } from './functions.ts';
+import { createListingLane } from './listing.ts';
+import { OutboxKeeper } from './outbox.ts';
 import type { Lane, LinkParts } from './parts.ts';
+import { createPoll } from './poll.ts';
+import { createReporter } from './reporter.ts';
 
 /** How long the lanes may take to finish at the end, milliseconds. */
 const DRAIN_MS = 5_000;
 
-const NOTHING_READ: ServerReading = { listings: 0, blueprints: [], gone: new Map(), claims: new Map() };
-
 /** The link to the server over its parts; nothing happens until `run`. */
-export function createLink(parts: LinkParts): Link {
-  const { clock, settings, colony, log } = parts;
-  const connection = createConnection(parts);
-  const lanes: readonly Lane[] = [connection];
+export function createLink(given: LinkParts): Link {
+  const parts = { addresses: ownAddresses, ...given };
+  const { clock, settings, colony, log, user, owner } = parts;
+  const lanes = createLanes(parts);
+  const { connection, outbox, desk, poll, claims, listing, reporter } = lanes;
+  connection.onLinkClass(() => reporter.refresh());
 
   return {
-    async run(host: LinkHost, signal: AbortSignal) {
-      const running = Promise.all(lanes.map((lane) => lane.run(host, signal)));
+    async run(host, signal) {
+      // Before anything can be taken: what the last run left comes first.
+      await outbox.restore(host);
+      const running = Promise.all(lanes.all.map((lane) => lane.run(host, signal)));
       // Rejects with the first broken invariant; the caller ends the process.
       await Promise.race([running, aborted(signal)]);
       await within(clock, DRAIN_MS, running);
     },
-    reading: () => NOTHING_READ,
-    status(): LinkStatus {
-      return {
-        endpoint: colony.endpoint,
-        colony: settings.colony,
-        executorName: settings.executorName,
-        executorId: connection.id,
-        ...connection.view(),
-        linkClass: connection.linkClass,
-        listing: { blueprints: 0 },
-        openProcesses: 0,
-        unsentStatuses: 0,
-        traffic: connection.traffic(),
-      };
-    },
+    reading: () => listing.reading(),
+    status: () => ({
+      endpoint: colony.endpoint,
+      colony: settings.colony,
+      executorName: settings.executorName,
+      executorId: connection.id,
+      ...connection.view(),
+      linkClass: connection.linkClass,
+      listing: listing.status(),
+      openProcesses: desk.open,
+      unsentStatuses: reporter.unsent,
+      ...(poll.isPaused ? { paused: true } : {}),
+      ...(claims.held + claims.others === 0 ? {} : { claims: { held: claims.held, others: claims.others } }),
+      traffic: added(connection.traffic(), user?.traffic() ?? {}),
+    }),
+    setLinkClass: (linkClass) => connection.setLinkClass(linkClass),
     refresh() {
       connection.retryNow();
+      listing.refresh();
+      reporter.refresh();
+      poll.refresh();
+      desk.sync();
     },
-    confirmRemoval: () => [],
+    confirmRemoval: () => listing.confirmRemoval(),
     async close() {
-      await connection
-        .close()
-        .catch((error) => log.debug('link cannot be closed', { detail: errorText(error) }));
+      for (const one of [connection, user, owner])
+        await one?.close().catch((error) => log.debug('link cannot be closed', { detail: errorText(error) }));
     },
   };
+}
+
+/** All streams of work of the link; only the connection changes the state, and all go through its door. */
+function createLanes(parts: LinkParts) {
+  const connection = createConnection(parts);
+  const outbox = new OutboxKeeper(parts.outbox);
+  const claims = createClaimsLane(parts, connection);
+  const listing = createListingLane(parts, connection, claims);
+  const desk = createDesk(parts, connection, outbox, listing);
+  const poll = createPoll(parts, connection, desk);
+  const reporter = createReporter(parts, connection, { reading: () => listing.reading(), claims });
+  const all: readonly Lane[] = [
+    connection,
+    desk,
+    poll,
+    claims,
+    listing,
+    reporter,
+    createExecutorLog(parts, connection),
+    createFunctionsLane(parts, connection),
+  ];
+  return { connection, outbox, claims, listing, desk, poll, reporter, all };
 }
 
 /** Resolves when the signal is aborted. */
@@ -55,4 +93,18 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/** Two keys' traffic as one, purpose by purpose. */
+function added(one: LinkStatus['traffic'], other: LinkStatus['traffic']): LinkStatus['traffic'] {
+  const sum: Record<string, Traffic> = { ...one };
+  for (const [purpose, { requests, sentBytes, receivedBytes }] of Object.entries(other)) {
+    const before = sum[purpose] ?? { requests: 0, sentBytes: 0, receivedBytes: 0 };
+    sum[purpose] = {
+      requests: before.requests + requests,
+      sentBytes: before.sentBytes + sentBytes,
+      receivedBytes: before.receivedBytes + receivedBytes,
+    };
+  }
+  return sum;
 }

@@ -25,6 +25,7 @@ const CAUSES: Readonly<Record<string, OfflineCause>> = {
   COLONY_CAPTIVE_PORTAL: 'captive portal',
   COLONY_PROXY: 'proxy',
   COLONY_GATEWAY: 'gateway',
+  TLS_FILE_UNREADABLE: 'tls',
 };
 
 /** Whether a failed call was answered by the server all the same, and says nothing against link or registration. */
@@ -35,6 +36,11 @@ export function isAnswered(code: string): boolean {
 /** Why the link is `Offline` after an error with this code; whatever is not of the way there is the server's. */
 export function causeOf(code: string): OfflineCause {
   return CAUSES[code] ?? 'server';
+}
+
+/** Whether a call failed because this node has no key it could sign with: none, or none that can be read. */
+export function isKeyless(code: string): boolean {
+  return code.startsWith('KEY_');
 }
 
 /** The server answers, and does not take this key. */

@@ -133,6 +133,7 @@ describe('the link to the server', () => {
     COLONY_CAPTIVE_PORTAL: 'captive portal',
     COLONY_PROXY: 'proxy',
     COLONY_GATEWAY: 'gateway',
+    TLS_FILE_UNREADABLE: 'tls',
     COLONY_FAILED: 'server',
     COLONY_PROTOCOL: 'server',
   };
@@ -430,6 +431,18 @@ describe('a key that the server refuses', () => {
       await until('Connected', 20_000);
       await list();
       assert.equal(colony.count('list'), 1);
+    }));
+
+  it('is unknown without a key that it could sign with, and connects soon after there is one', () =>
+    bench({ before: (colony) => colony.failing.set('all', colonyError('KEY_MISSING')) }, async (all) => {
+      const { colony, connection, until, clock, host } = all;
+      await until('UnknownKey', 5_000);
+      assert.match(connection.view().lastError ?? '', /KEY_MISSING/);
+      await clock.advance(HOUR / 2);
+      assert.deepEqual(host.told, ['warn key is unknown to the colony']);
+      assert.equal(colony.count('executors'), 0, 'there is nobody to ask about');
+      accept(colony);
+      await until('Connected', 20_000);
     }));
 
   it('is unknown after its key was changed elsewhere, and goes on with the new one once it is on disk', () =>

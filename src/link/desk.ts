@@ -1,0 +1,276 @@
+import { EdgeError, errorCode } from '../base/errors.ts';
+import { Doorbell } from '../base/lanes.ts';
+import type { ColonyProcess } from '../model/colony.ts';
+import type { LinkHost } from '../model/link.ts';
+import { type Entry, Handling } from './handling.ts';
+import type { OutboxKeeper } from './outbox.ts';
+import type { Connection, Lane, LinkParts, Looks } from './parts.ts';
+import { Retry } from './retry.ts';
+import { assignmentOf, type ProcessResult, summary, taskOf } from './rule-process.ts';
+import { Tasks } from './tasks.ts';
+
+/** How often the server is asked unasked which processes it takes for ours, milliseconds. */
+const SYNC_MS = { normal: 600_000, metered: 1_800_000 };
+
+/** Accepted closes that are remembered, so that a list asked for before them does not bring them back. */
+const MOST_CLOSED = 200;
+
+/** Close calls refused like this: the process is not ours any more, or nobody's (FIELDS.md 14.2). */
+const SETTLED = new Set(['COLONY_NOT_OURS', 'COLONY_CLOSED', 'COLONY_NOT_FOUND', 'COLONY_REFUSED']);
+
+/** Where processes are taken to, and closed. */
+export interface Desk extends Lane {
+  /** Takes what assign gave; returns at once. Only while `run` runs. */
+  take(process: ColonyProcess): void;
+  /** Has the server's list of our processes read: the answer of an assign may have been lost. */
+  sync(): void;
+  /** Processes taken and not closed yet. */
+  readonly open: number;
+}
+
+/** `outbox` has been restored when `run` is called. */
+export function createDesk(
+  parts: Pick<LinkParts, 'clock' | 'random' | 'settings'>,
+  connection: Connection,
+  outbox: OutboxKeeper,
+  looks: Looks,
+): Desk {
+  return new ProcessDesk(parts, connection, outbox, looks);
+}
+
+/**
+ * Every process that was taken is open until the server took its close. A close that cannot be delivered is written
+ * down; the server's own list, read on each connect, says whether it is still to be delivered, and what else the server
+ * takes for ours: an answer of assign that was lost on the way stops a schedule until somebody closes its process.
+ */
+class ProcessDesk implements Desk {
+  readonly #parts: Pick<LinkParts, 'clock' | 'random' | 'settings'>;
+  readonly #connection: Connection;
+  readonly #outbox: OutboxKeeper;
+  readonly #looks: Looks;
+  readonly #open = new Map<string, Entry>();
+  /** By id, monotonic time of the accepted close. */
+  readonly #closed = new Map<string, number>();
+  readonly #bell: Doorbell;
+  /** Rung by what makes the next attempt worthwhile before its time. */
+  readonly #hurry: Doorbell;
+  readonly #retry: Retry;
+  readonly #tasks = new Tasks();
+  #order = 0;
+  #failure: EdgeError | undefined;
+  #running: { host: LinkHost; signal: AbortSignal; handling: Handling } | undefined;
+
+  constructor(
+    parts: Pick<LinkParts, 'clock' | 'random' | 'settings'>,
+    connection: Connection,
+    outbox: OutboxKeeper,
+    looks: Looks,
+  ) {
+    this.#parts = parts;
+    this.#connection = connection;
+    this.#outbox = outbox;
+    this.#looks = looks;
+    this.#bell = new Doorbell(parts.clock);
+    this.#hurry = new Doorbell(parts.clock);
+    this.#retry = new Retry(parts.clock, parts.random);
+  }
+
+  get open(): number {
+    return this.#open.size;
+  }
+
+  sync(): void {
+    this.#bell.ring();
+  }
+
+  async run(host: LinkHost, signal: AbortSignal): Promise<void> {
+    const handling = new Handling({
+      ...this.#parts,
+      connection: this.#connection,
+      outbox: this.#outbox,
+      looks: this.#looks,
+      tasks: this.#tasks,
+      host,
+      signal,
+      close: (entry, result) => this.#close(entry, result),
+    });
+    this.#running = { host, signal, handling };
+    for (const { startedAt, result, ...process } of this.#outbox.processes) {
+      const entry = this.#enter({ ...process, startedAt: startedAt ?? undefined, isScheduled: false });
+      if (result !== undefined) entry.result = result;
+    }
+    const stop = this.#connection.onUp(() => {
+      this.#retry.reset();
+      this.#bell.ring();
+      this.#hurry.ring();
+    });
+    await Promise.race([Promise.all([handling.run(), this.#syncing(signal)]), this.#tasks.failed]);
+    stop();
+    await Promise.all([this.#tasks.idle(), this.#outbox.idle()]);
+  }
+
+  take(process: ColonyProcess): void {
+    const known = this.#open.get(process.id);
+    if (known !== undefined && assignmentOf(known.process) === assignmentOf(process)) return;
+    this.#begin(this.#enter(process));
+  }
+
+  #enter(process: ColonyProcess): Entry {
+    this.#order += 1;
+    const entry: Entry = { process, order: this.#order, isBusy: false };
+    this.#open.set(process.id, entry);
+    return entry;
+  }
+
+  #begin(entry: Entry): void {
+    const { host, handling } = this.#running ?? {};
+    if (host === undefined || handling === undefined) return;
+    const asked = taskOf(entry.process);
+    entry.isBusy = true;
+    if ('refused' in asked) {
+      this.#close(entry, { ok: false, texts: [asked.refused] });
+      return;
+    }
+    switch (asked.task) {
+      // The schedule's, one a minute for each kind: nothing is read, logged or written down for it. Each would be two
+      // writes a minute on a memory card, and after a restart the server's list has it anyway.
+      case 'summary':
+        this.#close(
+          entry,
+          summary(entry.process.kind, {
+            desired: host.desired(),
+            reports: host.reports(),
+            elsewhere: host.elsewhere(),
+          }),
+        );
+        return;
+      case 'look':
+        handling.look(entry);
+        return;
+      case 'force':
+        handling.force(entry);
+        return;
+      case 'cleanup':
+        handling.cleanup(entry);
+        return;
+      default:
+        asked.task satisfies never;
+    }
+  }
+
+  /** Tells the server, now or when it can be reached again. */
+  #close(entry: Entry, result: ProcessResult): void {
+    const { signal } = this.#running ?? {};
+    if (signal === undefined || this.#open.get(entry.process.id) !== entry) return;
+    entry.result = result;
+    entry.isBusy = true;
+    this.#tasks.start(signal, async () => {
+      try {
+        await this.#deliver(entry, result, signal);
+      } finally {
+        entry.isBusy = false;
+      }
+    });
+  }
+
+  async #deliver(entry: Entry, { ok, texts }: ProcessResult, signal: AbortSignal): Promise<void> {
+    const { id } = entry.process;
+    if (this.#connection.state !== 'Connected') {
+      await this.#outbox.setResult(id, { ok, texts });
+      return;
+    }
+    try {
+      await this.#connection.call(
+        (colony, inner) =>
+          ok ? colony.closeSuccessful(id, texts, inner) : colony.closeFailed(id, texts, inner),
+        signal,
+      );
+    } catch (error) {
+      if (!(error instanceof EdgeError) && !signal.aborted) throw error;
+      if (signal.aborted || !SETTLED.has(errorCode(error))) {
+        // Given to us again meanwhile: that one's record is not this one's.
+        if (this.#open.get(id) !== entry) return;
+        await this.#outbox.setResult(id, { ok, texts });
+        if (error instanceof EdgeError) this.#failed(error);
+        return;
+      }
+    }
+    await this.#done(entry);
+  }
+
+  async #done(entry: Entry): Promise<void> {
+    const { id } = entry.process;
+    if (this.#open.get(id) !== entry) return;
+    this.#open.delete(id);
+    this.#closed.set(id, this.#parts.clock.monoMs());
+    for (const oldest of this.#closed.keys()) {
+      if (this.#closed.size <= MOST_CLOSED) break;
+      this.#closed.delete(oldest);
+    }
+    await this.#outbox.drop([id]);
+  }
+
+  /** The server's list is read again after a while, and what is left of ours is closed then. */
+  #failed(error: EdgeError): void {
+    this.#failure = error;
+    this.#bell.ring();
+  }
+
+  async #syncing(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#bell.wait(SYNC_MS[this.#connection.linkClass], signal);
+      try {
+        const failure = this.#failure;
+        this.#failure = undefined;
+        if (failure !== undefined) await this.#hurry.wait(this.#retry.failed(failure), signal);
+        await this.#connection.whenUp(signal);
+        await this.#syncNow(signal);
+        this.#retry.succeeded();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof EdgeError)) throw error;
+        this.#failed(error);
+      }
+    }
+  }
+
+  /** Compares the server's list with ours. A stored close is for one assignment only: were the process taken back and
+   *  given to us again meanwhile, it would close that one (PROTOCOL.md 7.2). */
+  async #syncNow(signal: AbortSignal): Promise<void> {
+    const order = this.#order;
+    const askedMs = this.#parts.clock.monoMs();
+    const held = await this.#connection.call((colony, inner) => colony.heldProcesses(inner), signal);
+    const byId = new Map(held.map((process) => [process.id, process]));
+    const over: string[] = [];
+    for (const entry of [...this.#open.values()]) {
+      if (entry.order > order) continue;
+      const now = byId.get(entry.process.id);
+      if (now === undefined) {
+        this.#open.delete(entry.process.id);
+        over.push(entry.process.id);
+      } else if (assignmentOf(now) !== assignmentOf(entry.process)) this.#begin(this.#enter(now));
+      else if (!entry.isBusy) this.#goOn(entry);
+    }
+    const lost = held.filter(({ id }) => !this.#open.has(id) && !((this.#closed.get(id) ?? -1) >= askedMs));
+    for (const process of lost) this.#begin(this.#enter(process));
+    this.#tell(lost);
+    await this.#outbox.drop(over);
+  }
+
+  #goOn(entry: Entry): void {
+    if (entry.result === undefined) this.#begin(entry);
+    else this.#close(entry, entry.result);
+  }
+
+  /** Their answers were lost, or the last run ended between taking and writing down. */
+  #tell(lost: readonly ColonyProcess[]): void {
+    if (lost.length === 0) return;
+    const names = lost
+      .slice(0, 5)
+      .map(({ funcName, blueprintName, kind }) => `${funcName} ${blueprintName || kind}`);
+    this.#running?.host.event('info', 'lost assignments found', {
+      reason: 'LostAssignment',
+      detail: `${lost.length}: ${names.join(', ')}`,
+    });
+  }
+}
