@@ -40,7 +40,6 @@ class HandLink implements Link {
   refresh(): void {
     this.refreshed += 1;
   }
-  setLinkClass(): void {}
   confirmRemoval: Link['confirmRemoval'] = () => [];
   setLinkClass: Link['setLinkClass'] = () => undefined;
   async close(): Promise<void> {}
