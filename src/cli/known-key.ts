@@ -5,12 +5,15 @@ import type { Io } from './io.ts';
 import type { FoundKey } from './key-sources.ts';
 import { type Standing, standingOf, withClient } from './registration.ts';
 
+/** What asking the server for a key takes. */
+export type KeyIo = Pick<Io, 'clock' | 'env' | 'signal'>;
+
 /**
  * This node's key as it is to be used now: the one in its place, unless a rotation was cut off after the server had
  * taken the next one, which is then put into its place. Asks the server only while a next key waits. Throws what
  * reading keys and asking the server throw.
  */
-export async function knownKey(settings: ColonySettings, io: Io): Promise<FoundKey> {
+export async function knownKey(settings: ColonySettings, io: KeyIo): Promise<FoundKey> {
   const next = await settings.keys.next();
   if (next !== undefined && (await standing(settings, next, io)).state !== 'unknown')
     return adoptNext(settings, next);
@@ -18,7 +21,7 @@ export async function knownKey(settings: ColonySettings, io: Io): Promise<FoundK
 }
 
 /** How the server knows one key. */
-export function standing(settings: ColonySettings, key: FoundKey, io: Io): Promise<Standing> {
+export function standing(settings: ColonySettings, key: FoundKey, io: KeyIo): Promise<Standing> {
   return withClient(settings, key.key, io, (client) =>
     standingOf(client, { ...settings, id: key.id }, io.signal),
   );

@@ -1,3 +1,4 @@
+import { buildInfo } from '../base/build-info.ts';
 import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/table.ts';
 import { openDirectory } from '../directory/directory.ts';
@@ -6,6 +7,7 @@ import { checkGraph } from '../kinds/index.ts';
 import type { AgentParts, AgentSettings } from '../reconcile/agent-parts.ts';
 import { openStore } from '../store/store.ts';
 import type { Io } from './io.ts';
+import type { LinkRoomParts, OpenLink } from './link-rooms.ts';
 import { createResolver } from './resolver.ts';
 
 /** The rooms, constructed and connected; the agent only needs settings and a logger more. */
@@ -14,10 +16,11 @@ export interface Rooms {
   close(): Promise<void>;
 }
 
-/** Constructs the rooms. `read` takes no lock and writes nothing. Throws `STATE_LOCKED`, `STORE_*` and `BAD_ENDPOINT`. */
+/** Constructs the rooms. `read` takes no lock, writes nothing and has no link to the server. Throws `STATE_LOCKED`,
+ *  `STORE_*`, `BAD_ENDPOINT` and `BAD_PROXY`. */
 export async function openRooms(
   config: Config,
-  options: { io: Pick<Io, 'clock' | 'random' | 'env'>; log: Logger; access: 'own' | 'read' },
+  options: { io: Pick<Io, 'clock' | 'random' | 'env' | 'signal'>; log: Logger; access: 'own' | 'read' },
 ): Promise<Rooms> {
   const { io, log, access } = options;
   const { clock, random } = io;
@@ -30,6 +33,7 @@ export async function openRooms(
       log,
       deadlines: { pullStallMs: config.pullStallMs },
     });
+    const link = access === 'own' ? await linkOf(config, { io, log, store }) : undefined;
     const { blueprints } = config;
     const resolver = createResolver({
       config,
@@ -44,6 +48,7 @@ export async function openRooms(
         store,
         source:
           blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),
+        ...(link === undefined ? {} : { link: link.link }),
         resolver,
         crossCheck: checkGraph,
         clock,
@@ -51,6 +56,7 @@ export async function openRooms(
       },
       close: async () => {
         await docker.close().catch(() => undefined);
+        await link?.close();
         await store.close();
       },
     };
@@ -58,6 +64,13 @@ export async function openRooms(
     await store.close();
     throw error;
   }
+}
+
+/** All that has to do with the server, loaded only where one is configured. */
+async function linkOf(config: Config, parts: Omit<LinkRoomParts, 'version'>): Promise<OpenLink | undefined> {
+  if (config.server === undefined) return undefined;
+  const { openLink } = await import('./link-rooms.ts');
+  return openLink(config, { ...parts, version: buildInfo.version });
 }
 
 /** The part of the settings that the agent itself needs. */
