@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Action } from '../../src/model/action.ts';
 import { LABEL } from '../../src/model/container.ts';
 import type { DesiredBlueprint, DesiredState } from '../../src/model/desired.ts';
-import type { ObservedContainer, ObservedState, Setback } from '../../src/model/observed.ts';
+import type { ForcedRun, ObservedContainer, ObservedState, Setback } from '../../src/model/observed.ts';
 import { isOurs } from '../../src/reconcile/ownership.ts';
 import { plan } from '../../src/reconcile/plan.ts';
 import { planText } from '../../src/reconcile/text.ts';
@@ -68,9 +68,46 @@ interface World {
   observed: ObservedState;
 }
 
+/** Forced runs of some blueprints: still pulling some images, or replacing some containers. */
+const forcings = fc.array(
+  fc.record({
+    of: fc.constantFrom('a', 'b', 'c', 'unknown'),
+    isPulling: fc.boolean(),
+    refs: fc.subarray(['app:1', 'app:2']),
+    containers: fc.subarray([0, 1, 2, 3, 4, 5, 6]),
+  }),
+  { maxLength: 2 },
+);
+
+/** `containers` are positions in the list of leftovers; only the blueprint's own containers can be meant. */
+function forcedOf(
+  list: typeof forcings extends fc.Arbitrary<infer T> ? T : never,
+  containers: readonly ObservedContainer[],
+): ObservedState['forced'] {
+  return new Map(
+    list.map(({ of, isPulling, refs, containers: positions }): [string, ForcedRun] => {
+      if (isPulling)
+        return [of, { phase: 'pulling', refs: new Set(['app:1', 'app:2']), toPull: new Set(refs) }];
+      const meant = containers.filter(
+        ({ id, labels }) =>
+          positions.includes(Number(id.slice(3))) &&
+          labels[LABEL.deployment] === of &&
+          labels[LABEL.node] === OWNER.node,
+      );
+      return [of, { phase: 'recreating', containers: new Map(meant.map(({ id }) => [id, 'forced run'])) }];
+    }),
+  );
+}
+
 const worlds: fc.Arbitrary<World> = fc
-  .record({ blueprints, leftovers, images: fc.subarray(['app:1', 'app:2']), hasNetwork: fc.boolean() })
-  .map(({ blueprints: list, leftovers: rest, images, hasNetwork }) => {
+  .record({
+    blueprints,
+    leftovers,
+    forcings,
+    images: fc.subarray(['app:1', 'app:2']),
+    hasNetwork: fc.boolean(),
+  })
+  .map(({ blueprints: list, leftovers: rest, forcings: forced, images, hasNetwork }) => {
     const containers: ObservedContainer[] = [];
     const made = new Set<string>();
     const names = new Set<string>();
@@ -117,6 +154,7 @@ const worlds: fc.Arbitrary<World> = fc
         runningSince: new Map(containers.map(({ id }) => [id, 0])),
         containers,
         made,
+        forced: forcedOf(forced, containers),
         images: known,
         networks: hasNetwork ? empty.networks : [],
       },
@@ -201,6 +239,24 @@ test('from any world, plan after plan reaches the goal: each service has just it
         });
         assert.equal(lost.length, wanted.length, 'nothing of ours is left over');
       }
+    }),
+    runs,
+  );
+});
+
+test('of the containers that a forced run is to replace, none is left when the goal is reached', () => {
+  fc.assert(
+    fc.property(worlds, (world) => {
+      fc.pre(blocked(world).size === 0);
+      const { observed } = run(world);
+      const left = new Set(observed.containers.map(({ id }) => id));
+      for (const [name, forced] of world.observed.forced)
+        if (forced.phase === 'recreating' && world.desired.blueprints.some((one) => one.name === name))
+          for (const id of forced.containers.keys()) assert.ok(!left.has(id), `${id} is gone`);
+        else if (forced.phase === 'pulling')
+          for (const ref of forced.toPull)
+            if (world.desired.blueprints.some((one) => one.name === name && !one.deleting))
+              assert.ok(observed.fresh.has(ref), `${ref} was pulled anew`);
     }),
     runs,
   );

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkGraph } from '../../src/kinds/index.ts';
+import type { Link } from '../../src/model/link.ts';
 import type { Store } from '../../src/model/ports.ts';
 import type { AgentStatus, BlueprintReport } from '../../src/model/status.ts';
 import { createAgent } from '../../src/reconcile/agent.ts';
@@ -22,6 +23,8 @@ export interface HarnessOptions {
   settings?: Partial<AgentSettings>;
   /** References present on the engine from the start; default app:1, app:2, db:1. */
   images?: readonly string[];
+  /** A link of the test's own. */
+  link?: Link;
 }
 
 /** Virtual time within which everything that can heal has healed: the longest backoff and a resync, with room. */
@@ -38,6 +41,7 @@ export class Harness {
   readonly settings: AgentSettings;
   /** Lives of the agent so far. */
   lives = 0;
+  readonly #link: Link | undefined;
   #seed: number;
   #agent: Agent | undefined;
   #life = new Life();
@@ -47,6 +51,7 @@ export class Harness {
 
   constructor(options: HarnessOptions = {}) {
     this.#seed = options.seed ?? 1;
+    this.#link = options.link;
     this.settings = {
       version: '0.0.0-sim',
       node: SIM_NODE,
@@ -113,6 +118,7 @@ export class Harness {
       engine: this.engine.open(life),
       store: this.openStore(life),
       source: this.directory.open(life),
+      ...(this.#link === undefined ? {} : { link: this.#link }),
       resolver: async () => resolver(),
       crossCheck: checkGraph,
       clock: life.clock(this.clock),
