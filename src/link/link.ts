@@ -13,6 +13,7 @@ import { OutboxKeeper } from './outbox.ts';
 import type { Lane, LinkParts } from './parts.ts';
 import { createPoll } from './poll.ts';
 import { createReporter } from './reporter.ts';
+import { createSlotsLane } from './slots-lane.ts';
 
 /** How long the lanes may take to finish at the end, milliseconds. */
 const DRAIN_MS = 5_000;
@@ -22,7 +23,7 @@ export function createLink(given: LinkParts): Link {
   const parts = { addresses: ownAddresses, ...given };
   const { clock, settings, colony, log, user, owner } = parts;
   const lanes = createLanes(parts);
-  const { connection, outbox, desk, poll, claims, listing, reporter } = lanes;
+  const { connection, outbox, desk, poll, claims, listing, reporter, slots } = lanes;
   connection.onLinkClass(() => reporter.refresh());
 
   return {
@@ -45,6 +46,7 @@ export function createLink(given: LinkParts): Link {
       listing: listing.status(),
       openProcesses: desk.open,
       unsentStatuses: reporter.unsent,
+      executors: slots.status(),
       ...(poll.isPaused ? { paused: true } : {}),
       ...(claims.held + claims.others === 0 ? {} : { claims: { held: claims.held, others: claims.others } }),
       traffic: added(connection.traffic(), user?.traffic() ?? {}),
@@ -74,6 +76,7 @@ function createLanes(parts: LinkParts) {
   const desk = createDesk(parts, connection, outbox, listing);
   const poll = createPoll(parts, connection, desk);
   const reporter = createReporter(parts, connection, { reading: () => listing.reading(), claims });
+  const slots = createSlotsLane(parts, connection, outbox);
   const all: readonly Lane[] = [
     connection,
     desk,
@@ -81,10 +84,11 @@ function createLanes(parts: LinkParts) {
     claims,
     listing,
     reporter,
+    slots,
     createExecutorLog(parts, connection),
     createFunctionsLane(parts, connection),
   ];
-  return { connection, outbox, claims, listing, desk, poll, reporter, all };
+  return { connection, outbox, claims, listing, desk, poll, reporter, slots, all };
 }
 
 /** Resolves when the signal is aborted. */
