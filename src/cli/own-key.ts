@@ -1,10 +1,10 @@
 import { EdgeError } from '../base/errors.ts';
-import { systemRandom } from '../base/random.ts';
 import { Secret } from '../base/secret.ts';
+import { newKey } from '../colony/port.ts';
 import type { Config } from '../config/table.ts';
 import { createKeyFile } from '../store/key-file.ts';
 import type { Io } from './io.ts';
-import { type FoundKey, idOf, keySource, readKey } from './key-sources.ts';
+import { type FoundKey, keySource, readKey } from './key-sources.ts';
 
 /** This node's key; `made`: just now. */
 export type OwnKey = FoundKey & { made: boolean };
@@ -21,8 +21,9 @@ export async function ownKey(config: Config, env: Io['env']): Promise<OwnKey> {
   };
   const found = await readKey(source, env);
   if (found !== undefined) return { ...found, made: false };
-  const key = newKey();
-  if (await createKeyFile(source.where, key)) return { key, id: idOf(key, source.where), source, made: true };
+  const fresh = newKey();
+  const key = new Secret(fresh.key);
+  if (await createKeyFile(source.where, key)) return { key, id: fresh.id, source, made: true };
   // Somebody else was faster.
   const theirs = await readKey(source, env);
   if (theirs !== undefined) return { ...theirs, made: false };
@@ -31,18 +32,4 @@ export async function ownKey(config: Config, env: Io['env']): Promise<OwnKey> {
     retry: 'transient',
     target: source.where,
   });
-}
-
-/** A private key from the system's randomness. */
-export function newKey(): Secret {
-  // One in 2^128 is outside the curve's range.
-  for (;;) {
-    const key = new Secret(systemRandom.hex(64));
-    try {
-      idOf(key, 'memory');
-      return key;
-    } catch {
-      // try another one
-    }
-  }
 }

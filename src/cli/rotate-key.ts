@@ -1,18 +1,19 @@
 import { EdgeError, errorCode } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
 import { printable } from '../base/text.ts';
 import { changeExecutorId } from '../colony/messages-executor.ts';
 import { getProcessHistory } from '../colony/messages-process.ts';
+import { newKey } from '../colony/port.ts';
 import { createKeyFile, dropNextKey, nextKeyPath } from '../store/key-file.ts';
 import type { Call } from './call.ts';
 import { type ColonySettings, requireColony } from './colony-settings.ts';
 import { EXIT, type Io, writeJson } from './io.ts';
 import type { FoundKey } from './key-sources.ts';
 import { adoptNext, standing } from './known-key.ts';
-import { newKey } from './own-key.ts';
 import { beHeard, checkKey, withClient } from './registration.ts';
 
-/** Longer than any server keeps processes. */
-const EVER_S = 100 * 365 * 86_400;
+/** As long as anything lives. */
+const EVER_S = 10 * 365 * 86_400;
 /** Processes of the schedule are held for seconds; then the moment has come. */
 const QUIET_MS = 30_000;
 
@@ -36,7 +37,7 @@ export async function rotateKey(call: Call): Promise<number> {
   checkKey(settings, before, now);
   if (now.state === 'unknown') throw unknownKey(settings, before);
   if (now.state === 'approved') await untilQuiet(settings, before, io);
-  if (waiting === undefined) await createKeyFile(nextKeyPath(file), newKey());
+  if (waiting === undefined) await createKeyFile(nextKeyPath(file), new Secret(newKey().key));
   const next = await settings.keys.next();
   if (next === undefined) throw unknownKey(settings, before);
   await exchange(settings, before, next, io);
