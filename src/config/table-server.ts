@@ -49,18 +49,9 @@ const PACE_OPTIONS = {
       flag: 'status-heartbeat',
       key: 'statusHeartbeat',
       group,
-      help: 'Longest time between two status reports of a blueprint that does not change.',
-    },
-    [MINUTE_MS, 15 * MINUTE_MS, 24 * HOUR_MS],
-  ),
-  claimRenewMs: duration(
-    {
-      flag: 'claim-renew',
-      key: 'claimRenew',
-      group,
       help:
-        'How often a claim on a blueprint that names neither node nor location is renewed; after three times ' +
-        'this another node may take it. The same on all nodes of a colony.',
+        'Longest time between two status reports of a blueprint that does not change, and so between two ' +
+        'renewals of a claim on one that several nodes may run; on a metered link 16 times as long.',
     },
     [MINUTE_MS, 15 * MINUTE_MS, 24 * HOUR_MS],
   ),

@@ -6,6 +6,7 @@ import type { Claim, Claimable, LinkHost } from '../model/link.ts';
 import { claimMembers, judge, type Standing, whyForeign } from './claim-rule.ts';
 import type { Claims, Connection, LinkParts } from './parts.ts';
 import { Retry } from './retry.ts';
+import { heartbeatEveryMs } from './rule-report.ts';
 
 /** Between writing a claim and reading it again, milliseconds: whoever saw it free at the same time has written by then. */
 const WAIT_MS = { least: 1_000, spread: 2_000 };
@@ -114,7 +115,12 @@ export class ClaimsLane implements Claims {
     if (one === undefined || !this.#isHeld(one)) return undefined;
     const { clock, settings } = this.#parts;
     const nowMs = this.#colony.serverNow() ?? clock.now();
-    return claimMembers(settings.node, nowMs, settings.statusHeartbeatMs);
+    return claimMembers(settings.node, nowMs, this.#renewMs);
+  }
+
+  /** How often the reporter renews a claim on the present link. */
+  get #renewMs(): number {
+    return heartbeatEveryMs(this.#parts.settings.statusHeartbeatMs, this.#connection.linkClass);
   }
 
   async mayReport(name: string, signal: AbortSignal): Promise<boolean> {
@@ -252,7 +258,7 @@ export class ClaimsLane implements Claims {
   #first(): JsonObject {
     const { clock, settings } = this.#parts;
     const nowMs = this.#colony.serverNow() ?? clock.now();
-    const claim = claimMembers(settings.node, nowMs, settings.statusHeartbeatMs);
+    const claim = claimMembers(settings.node, nowMs, this.#renewMs);
     return {
       instances: [],
       runningInstances: 0,

@@ -8,16 +8,23 @@ import { OfflineMemory } from './offline.ts';
 import type { Away, Claims, Connection, Lane, LinkParts } from './parts.ts';
 import { Retry } from './retry.ts';
 import { essenceOf, serverDocument, writerOf } from './rule-document.ts';
-import { accepted, dueAtMs, isBack, listed, type Pace, type Told, tried, untold } from './rule-report.ts';
+import {
+  accepted,
+  dueAtMs,
+  heartbeatEveryMs,
+  isBack,
+  listed,
+  type Pace,
+  type Told,
+  tried,
+  untold,
+} from './rule-report.ts';
 
 /** Shortest time between two statuses of a blueprint, milliseconds. */
 const GAP_MS = 10_000;
 
 /** What it grows to on a metered link while one change follows another, milliseconds. */
 const METERED_GAP_MS = 300_000;
-
-/** A status costs some 3 kB with all that is around it: on a metered link heartbeats are this much rarer. */
-const METERED_HEARTBEATS = 16;
 
 /** Longest wait without a reason to look, milliseconds. */
 const LOOK_MS = 60_000;
@@ -276,14 +283,13 @@ class ReporterLane implements Reporter {
 
   /** A claim that is renewed by the status must not wait for a rare heartbeat. */
   #pace(document: JsonObject): Pace {
-    const { statusHeartbeatMs } = this.#parts.settings;
-    const isMetered = this.#connection.linkClass === 'metered';
-    const everyMs = statusHeartbeatMs * (isMetered ? METERED_HEARTBEATS : 1);
+    const { linkClass } = this.#connection;
+    const everyMs = heartbeatEveryMs(this.#parts.settings.statusHeartbeatMs, linkClass);
     const { claimIntervalS } = document;
     const claimMs = typeof claimIntervalS === 'number' ? claimIntervalS * 1000 : everyMs;
     return {
       gapMs: GAP_MS,
-      mostGapMs: isMetered ? METERED_GAP_MS : GAP_MS,
+      mostGapMs: linkClass === 'metered' ? METERED_GAP_MS : GAP_MS,
       heartbeatMs: Math.min(everyMs, claimMs),
     };
   }

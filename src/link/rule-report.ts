@@ -1,4 +1,14 @@
+import type { LinkClass } from '../model/link.ts';
+
 // When a blueprint's status is sent. Times are monotonic milliseconds.
+
+/** A status costs some 3 kB with all that is around it: on a metered link heartbeats are this much rarer. */
+const METERED_HEARTBEATS = 16;
+
+/** How often an unchanged status is sent again, and so how often a claim is renewed. */
+export function heartbeatEveryMs(statusHeartbeatMs: number, linkClass: LinkClass): number {
+  return statusHeartbeatMs * (linkClass === 'metered' ? METERED_HEARTBEATS : 1);
+}
 
 /** How often, on the present link. */
 export interface Pace {
@@ -18,6 +28,8 @@ export interface Told {
   triedAtMs: number | undefined;
   /** When it is sent again unchanged. */
   heartbeatAtMs: number;
+  /** The interval that this was set by: it gets shorter when the link is no longer metered. */
+  everyMs: number;
   /** Changes that followed each other closely. */
   burst: number;
   /** What a listing showed in place of ours, and was written over once. */
@@ -39,6 +51,7 @@ export function untold(nowMs: number, random: number, pace: Pace): Told {
     has: undefined,
     triedAtMs: undefined,
     heartbeatAtMs: nowMs + pace.heartbeatMs * (0.5 + random / 2),
+    everyMs: pace.heartbeatMs,
     burst: 0,
     overwrote: undefined,
   };
@@ -48,7 +61,9 @@ export function untold(nowMs: number, random: number, pace: Pace): Told {
 export function dueAtMs(told: Told, essence: string, isNews: boolean, pace: Pace): number {
   const notBeforeMs =
     told.triedAtMs === undefined ? Number.NEGATIVE_INFINITY : told.triedAtMs + gapMs(told, pace);
-  return isNews || told.has !== essence ? notBeforeMs : Math.max(told.heartbeatAtMs, notBeforeMs);
+  if (isNews || told.has !== essence) return notBeforeMs;
+  const cutMs = Math.max(0, told.everyMs - pace.heartbeatMs);
+  return Math.max(told.heartbeatAtMs - cutMs, notBeforeMs);
 }
 
 function gapMs(told: Told, pace: Pace): number {
@@ -82,12 +97,17 @@ export function tried(told: Told, nowMs: number, pace: Pace): Told {
 
 /** The server took it. `random` in [0, 1) spreads the next heartbeat over the last tenth of the interval. */
 export function accepted(told: Told, essence: string, nowMs: number, random: number, pace: Pace): Told {
-  return { ...told, has: essence, heartbeatAtMs: nowMs + pace.heartbeatMs * (0.9 + random * 0.1) };
+  return {
+    ...told,
+    has: essence,
+    heartbeatAtMs: nowMs + pace.heartbeatMs * (0.9 + random * 0.1),
+    everyMs: pace.heartbeatMs,
+  };
 }
 
 /** The link is back: heartbeats that came due meanwhile are spread. */
 export function isBack(told: Told, nowMs: number, random: number, pace: Pace): Told {
   if (told.heartbeatAtMs > nowMs) return told;
   const spreadMs = Math.min(OVERDUE_MS, pace.heartbeatMs * OVERDUE_PART);
-  return { ...told, heartbeatAtMs: nowMs + random * spreadMs };
+  return { ...told, heartbeatAtMs: nowMs + random * spreadMs, everyMs: pace.heartbeatMs };
 }

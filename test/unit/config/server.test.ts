@@ -186,8 +186,8 @@ test('a metered link lists less often, unless told how often', async () => {
 test('the pace has its usual values and its bounds', async () => {
   const { config } = await configOf({});
   assert.deepEqual(
-    [config.linkClass, config.pollWaitMs, config.statusHeartbeatMs, config.claimRenewMs, config.staleAfterMs],
-    ['normal', 50_000, 900_000, 900_000, 600_000],
+    [config.linkClass, config.pollWaitMs, config.statusHeartbeatMs, config.staleAfterMs],
+    ['normal', 50_000, 900_000, 600_000],
   );
   for (const wait of ['29s', '56s'])
     assert.match((await problemsOf({ flags: { 'poll-wait': [wait] } })).join(), /from 30s to 55s/);

@@ -197,3 +197,11 @@ test('heartbeats that came due while away are spread after the return', () => {
   );
   assert.deepEqual(times, [5_000_000, 5_022_500, 5_045_000, 5_067_500]);
 });
+
+test('a link that is no longer metered does not wait for the rare heartbeat', () => {
+  const one = new Life(METERED);
+  one.pass(1_000);
+  const dueMs = dueAtMs(one.told, 'a', false, NORMAL);
+  assert.ok(dueMs - one.nowMs <= NORMAL.heartbeatMs);
+  assert.ok(dueAtMs(one.told, 'a', false, METERED) - one.nowMs > 10 * NORMAL.heartbeatMs);
+});
