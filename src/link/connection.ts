@@ -3,6 +3,7 @@ import { Doorbell } from '../base/lanes.ts';
 import type { Colony } from '../model/colony.ts';
 import type { LinkClass, LinkHost, LinkState, LinkStatus } from '../model/link.ts';
 import { watchAddresses } from './addresses.ts';
+import { movedError, Network } from './network.ts';
 import type { Away, Connection, Lane, LinkParts } from './parts.ts';
 import { Registration, type Verdict } from './registration.ts';
 import { Retry } from './retry.ts';
@@ -73,8 +74,7 @@ class LinkConnection implements LiveConnection {
   #isUserRefused = false;
   #refusals = 0;
   #nextTryMs: number;
-  /** Aborted when the machine's addresses change: calls on the way would wait for answers that cannot come. */
-  #network = new AbortController();
+  readonly #network = new Network();
 
   constructor(parts: ConnectionParts) {
     const { clock, random, colony, settings } = parts;
@@ -222,9 +222,7 @@ class LinkConnection implements LiveConnection {
     this.#retry.reset();
     if (this.state === 'Connected') this.#isSuspect = true;
     this.#nextTryMs = this.#parts.clock.monoMs() + NEW_NETWORK_SPREAD_MS * this.#parts.random.next();
-    const before = this.#network;
-    this.#network = new AbortController();
-    before.abort(new EdgeError('The network changed', { code: 'COLONY_RESET', retry: 'transient' }));
+    this.#network.leave();
     this.#bell.ring();
   }
 
@@ -333,13 +331,3 @@ const REFUSED_WORDS = {
   Unregistered: 'registration was lost',
   UnknownKey: 'key is unknown to the colony',
 } as const;
-
-/** What became of a call whose network or key is not in use any more. */
-function movedError(error: unknown): unknown {
-  if (error instanceof EdgeError && error.code !== 'CANCELLED') return error;
-  return new EdgeError('The call was given up: network or key changed', {
-    code: 'COLONY_RESET',
-    retry: 'transient',
-    cause: error,
-  });
-}

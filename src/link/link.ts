@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { errorText } from '../base/errors.ts';
 import { within } from '../base/lanes.ts';
 import type { Traffic } from '../model/colony.ts';
@@ -28,6 +29,8 @@ export function createLink(given: LinkParts): Link {
 
   return {
     async run(host, signal) {
+      // As many calls may be under way as there are blueprints: that is no leak to be warned of.
+      setMaxListeners(0, signal);
       // Before anything can be taken: what the last run left comes first.
       await outbox.restore(host);
       const running = Promise.all(lanes.all.map((lane) => lane.run(host, signal)));
