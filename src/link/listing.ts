@@ -132,6 +132,8 @@ export class ListingLane implements Listing {
     while (!signal.aborted) {
       try {
         await this.#connection.whenMember(signal);
+        // What rang until now is served by this look; only what rings after it failed makes the next one earlier.
+        if (this.#hurry.isRung) await this.#hurry.wait(0, signal);
         if (this.#asks.size > 0 || this.#isDue()) await this.#look(host, signal);
         else await this.#bell.wait(this.#waitMs(), signal);
       } catch (error) {
