@@ -1,3 +1,4 @@
+import { untilAborted } from '../../src/base/abort.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { EdgeError } from '../../src/base/errors.ts';
 import { Doorbell } from '../../src/base/lanes.ts';
@@ -88,7 +89,8 @@ export class FakeColony implements Colony {
 
   async #called(method: Method, detail: string, signal: AbortSignal): Promise<void> {
     this.calls.push(detail === '' ? method : `${method} ${detail}`);
-    await this.holding.get(method);
+    const held = this.holding.get(method);
+    if (held !== undefined) await untilAborted(held, signal);
     signal.throwIfAborted();
     const error = this.failing.get(method) ?? this.failing.get('all');
     if (error !== undefined) throw error;
