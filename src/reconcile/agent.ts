@@ -312,6 +312,7 @@ class AgentLoop implements Agent {
     if (!desired.known || this.#plan === undefined || this.#engine.state !== 'ok') return false;
     if (this.#plannedFor !== desired) return false;
     const { actions, holds } = this.#plan;
+    if (this.#memory.isForcing) return false;
     if (actions.length > 0 || holds.length > 0 || this.#running.size > 0 || desired.refusals.length > 0)
       return false;
     return [...this.#reports.values()].every((report) => report.phase === 'Running');

@@ -40,6 +40,10 @@ export class ForcedRuns {
     this.#clock = clock;
   }
 
+  get isGoing(): boolean {
+    return this.#runs.size > 0;
+  }
+
   /** Begins a run, or joins the one that still pulls. Settles when all images are there and the replacement has begun, or
    *  with what is in the way; never rejects. */
   begin(blueprint: DesiredBlueprint): Promise<ForceResult> {

@@ -209,6 +209,11 @@ export class WorkingMemory {
         this.#setbacks.set(key, { ...setback, notBeforeMs });
   }
 
+  /** true until what forced runs were asked for is done. */
+  get isForcing(): boolean {
+    return this.#forced.isGoing;
+  }
+
   /** Begins a forced run (`forced.ts`). */
   force(blueprint: DesiredBlueprint): Promise<ForceResult> {
     return this.#forced.begin(blueprint);
