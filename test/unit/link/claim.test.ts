@@ -117,6 +117,20 @@ colony(
   },
 );
 
+colony('nodes that see it free at the same moment settle it before any of them begins', async (world) => {
+  for (const latencyMs of [20, 110, 340]) await world.add({ latencyMs });
+  await world.pass(10_000);
+  for (let round = 0; round < 20; round++) {
+    const name = `round-${round}`;
+    world.server.put(name);
+    for (const node of world.nodes) void node.listing.lookNow([name], never);
+    await world.pass(15_000);
+    world.holder(name);
+    const begun = world.nodes.filter((node) => node.events.includes(`blueprint added ${name}`));
+    assert.equal(begun.length, 1, `${name} was begun by ${begun.map((node) => node.name).join()}`);
+  }
+});
+
 colony('a restart of the holder, and of all, moves nothing', async (world) => {
   world.server.put('a');
   for (let i = 0; i < 3; i++) await world.add();
