@@ -1,8 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { errorText } from '../base/errors.ts';
 import { within } from '../base/lanes.ts';
-import type { Traffic } from '../model/colony.ts';
-import type { Link, LinkStatus } from '../model/link.ts';
+import type { Link } from '../model/link.ts';
 import { ownAddresses } from './addresses.ts';
 import { createClaimsLane } from './claim.ts';
 import { createConnection } from './connection.ts';
@@ -22,7 +21,7 @@ const DRAIN_MS = 5_000;
 /** The link to the server over its parts; nothing happens until `run`. */
 export function createLink(given: LinkParts): Link {
   const parts = { addresses: ownAddresses, ...given };
-  const { clock, settings, colony, log, user, owner } = parts;
+  const { clock, settings, colony, log } = parts;
   const lanes = createLanes(parts);
   const { connection, outbox, desk, poll, claims, listing, reporter, slots } = lanes;
   connection.onLinkClass(() => reporter.refresh());
@@ -52,7 +51,7 @@ export function createLink(given: LinkParts): Link {
       executors: slots.status(),
       ...(poll.isPaused ? { paused: true } : {}),
       ...(claims.held + claims.others === 0 ? {} : { claims: { held: claims.held, others: claims.others } }),
-      traffic: added(connection.traffic(), user?.traffic() ?? {}),
+      traffic: connection.traffic(),
     }),
     setLinkClass: (linkClass) => connection.setLinkClass(linkClass),
     refresh() {
@@ -64,8 +63,9 @@ export function createLink(given: LinkParts): Link {
     },
     confirmRemoval: () => listing.confirmRemoval(),
     async close() {
-      for (const one of [connection, user, owner])
-        await one?.close().catch((error) => log.debug('link cannot be closed', { detail: errorText(error) }));
+      await connection
+        .close()
+        .catch((error) => log.debug('link cannot be closed', { detail: errorText(error) }));
     },
   };
 }
@@ -100,18 +100,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-}
-
-/** Two keys' traffic as one, purpose by purpose. */
-function added(one: LinkStatus['traffic'], other: LinkStatus['traffic']): LinkStatus['traffic'] {
-  const sum: Record<string, Traffic> = { ...one };
-  for (const [purpose, { requests, sentBytes, receivedBytes }] of Object.entries(other)) {
-    const before = sum[purpose] ?? { requests: 0, sentBytes: 0, receivedBytes: 0 };
-    sum[purpose] = {
-      requests: before.requests + requests,
-      sentBytes: before.sentBytes + sentBytes,
-      receivedBytes: before.receivedBytes + receivedBytes,
-    };
-  }
-  return sum;
 }
