@@ -3,6 +3,8 @@ import type { Clock } from '../../src/base/clock.ts';
 interface Sleeper {
   dueMs: number;
   order: number;
+  /** Where it is in the heap; -1: no longer in it. */
+  at: number;
   wake(): void;
 }
 
@@ -16,7 +18,7 @@ export class ManualClock implements Clock {
   #wallMs: number;
   #monoMs = 1_000;
   #order = 0;
-  readonly #sleepers = new Set<Sleeper>();
+  readonly #sleepers = new Sleepers();
 
   constructor(startIso = '2026-03-01T12:00:00Z') {
     this.#wallMs = Date.parse(startIso);
@@ -37,12 +39,13 @@ export class ManualClock implements Clock {
         return;
       }
       const onAbort = () => {
-        this.#sleepers.delete(sleeper);
+        this.#sleepers.remove(sleeper);
         reject(signal?.reason);
       };
       const sleeper: Sleeper = {
         dueMs: this.#monoMs + Math.max(0, ms),
         order: ++this.#order,
+        at: -1,
         wake: () => {
           signal?.removeEventListener('abort', onAbort);
           resolve();
@@ -60,12 +63,12 @@ export class ManualClock implements Clock {
 
   /** Monotonic time of the earliest sleep that waits; undefined when nothing sleeps. */
   nextDueMs(): number | undefined {
-    return this.#earliest()?.dueMs;
+    return this.#sleepers.first?.dueMs;
   }
 
   /** Sleeps that wait. */
   get sleeping(): number {
-    return this.#sleepers.size;
+    return this.#sleepers.count;
   }
 
   /** Moves time on by `ms`; each sleep due on the way ends at its own time, and what it sets off runs before the next. */
@@ -81,10 +84,10 @@ export class ManualClock implements Clock {
 
   /** Moves to the next due sleep, at most to `endMs`; false when nothing is due by then. */
   async #step(endMs: number): Promise<boolean> {
-    const next = this.#earliest();
+    const next = this.#sleepers.first;
     if (next === undefined || next.dueMs > endMs) return false;
     this.#moveTo(next.dueMs);
-    this.#sleepers.delete(next);
+    this.#sleepers.remove(next);
     next.wake();
     await turn();
     return true;
@@ -113,16 +116,69 @@ export class ManualClock implements Clock {
     this.#wallMs += monoMs - this.#monoMs;
     this.#monoMs = monoMs;
   }
+}
 
-  #earliest(): Sleeper | undefined {
-    let best: Sleeper | undefined;
-    for (const sleeper of this.#sleepers)
-      if (
-        best === undefined ||
-        sleeper.dueMs < best.dueMs ||
-        (sleeper.dueMs === best.dueMs && sleeper.order < best.order)
-      )
-        best = sleeper;
-    return best;
+/** A heap, the earliest on top: a thousand simulated agents have many thousand sleeps. */
+class Sleepers {
+  readonly #heap: Sleeper[] = [];
+
+  get count(): number {
+    return this.#heap.length;
   }
+
+  get first(): Sleeper | undefined {
+    return this.#heap[0];
+  }
+
+  add(sleeper: Sleeper): void {
+    this.#rise(sleeper, this.#heap.length);
+  }
+
+  remove(sleeper: Sleeper): void {
+    const { at } = sleeper;
+    if (at < 0) return;
+    sleeper.at = -1;
+    const last = this.#heap.pop();
+    if (last === undefined || last === sleeper) return;
+    this.#sink(last, at);
+    this.#rise(last, last.at);
+  }
+
+  /** Puts it into the hole at `at`, or above. */
+  #rise(sleeper: Sleeper, at: number): void {
+    let hole = at;
+    while (hole > 0) {
+      const above = (hole - 1) >> 1;
+      const parent = this.#heap[above] as Sleeper;
+      if (isBefore(parent, sleeper)) break;
+      this.#put(parent, hole);
+      hole = above;
+    }
+    this.#put(sleeper, hole);
+  }
+
+  /** Puts it into the hole at `at`, or below. */
+  #sink(sleeper: Sleeper, at: number): void {
+    let hole = at;
+    for (;;) {
+      const left = this.#heap[2 * hole + 1];
+      const right = this.#heap[2 * hole + 2];
+      if (left === undefined) break;
+      const child = right !== undefined && isBefore(right, left) ? right : left;
+      if (isBefore(sleeper, child)) break;
+      const below = child.at;
+      this.#put(child, hole);
+      hole = below;
+    }
+    this.#put(sleeper, hole);
+  }
+
+  #put(sleeper: Sleeper, at: number): void {
+    this.#heap[at] = sleeper;
+    sleeper.at = at;
+  }
+}
+
+function isBefore(a: Sleeper, b: Sleeper): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
 }
