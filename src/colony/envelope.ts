@@ -16,13 +16,18 @@ export interface HttpReply {
  * characters are left out of every text, because the server's database breaks on them. Without a key the signature is
  * empty. Throws `KEY_INVALID`.
  */
-export function encodeRequest(type: string, message: JsonObject, prvHex?: string): string {
+export function encodeRequest(
+  type: string,
+  message: JsonObject,
+  prvHex?: string,
+  sign: typeof signText = signText,
+): string {
   const json = JSON.stringify({ ...asObject(withoutNul(message)), msgtype: type });
   const payload = Buffer.from(json, 'utf8').toString('base64');
   return JSON.stringify({
     payloadtype: type,
     payload,
-    signature: prvHex === undefined ? '' : signText(payload, prvHex),
+    signature: prvHex === undefined ? '' : sign(payload, prvHex),
   });
 }
 
