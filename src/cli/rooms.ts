@@ -1,4 +1,5 @@
 import { buildInfo } from '../base/build-info.ts';
+import { errorCode, errorText } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/table.ts';
 import { openDirectory } from '../directory/directory.ts';
@@ -6,7 +7,7 @@ import { createDockerEngine } from '../docker/engine.ts';
 import { checkGraph } from '../kinds/index.ts';
 import type { AgentParts, AgentSettings } from '../reconcile/agent-parts.ts';
 import { openStore } from '../store/store.ts';
-import type { Io } from './io.ts';
+import { configError, type Io } from './io.ts';
 import type { LinkRoomParts, OpenLink } from './link-rooms.ts';
 import { createResolver } from './resolver.ts';
 
@@ -17,7 +18,7 @@ export interface Rooms {
 }
 
 /** Constructs the rooms. `read` takes no lock, writes nothing and has no link to the server. Throws `STATE_LOCKED`,
- *  `STORE_*`, `BAD_ENDPOINT` and `BAD_PROXY`. */
+ *  `STORE_*`, `BAD_ENDPOINT` and `CONFIG_INVALID`. */
 export async function openRooms(
   config: Config,
   options: { io: Pick<Io, 'clock' | 'random' | 'env' | 'signal'>; log: Logger; access: 'own' | 'read' },
@@ -70,7 +71,11 @@ export async function openRooms(
 async function linkOf(config: Config, parts: Omit<LinkRoomParts, 'version'>): Promise<OpenLink | undefined> {
   if (config.server === undefined) return undefined;
   const { openLink } = await import('./link-rooms.ts');
-  return openLink(config, { ...parts, version: buildInfo.version });
+  try {
+    return await openLink(config, { ...parts, version: buildInfo.version });
+  } catch (error) {
+    throw errorCode(error) === 'BAD_PROXY' ? configError([errorText(error)]) : error;
+  }
 }
 
 /** The part of the settings that the agent itself needs. */

@@ -25,6 +25,7 @@ export async function run(call: Call): Promise<number> {
     node: config.node,
     location: config.location,
     blueprints: config.blueprints ?? 'none',
+    server: config.server ?? 'none',
     engine: config.dockerHost,
     stateDir: config.stateDir,
     pid: process.pid,

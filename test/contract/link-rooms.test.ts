@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
+import { errorCode } from '../../src/base/errors.ts';
 import { openRooms, type Rooms } from '../../src/cli/rooms.ts';
 import { deriveId } from '../../src/colony/identity.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -160,6 +161,16 @@ test('keys the node could do without are named when they cannot be used, and no 
   );
   const text = JSON.stringify([opened.log.lines, linkOf(opened).status()]);
   for (const key of [KEY, OWNER_KEY]) assert.ok(!text.includes(key));
+});
+
+test('a proxy that cannot be one is a problem of the configuration', async (t) => {
+  const { env } = await colonyFor(t);
+  await assert.rejects(open(t, { ...env, HTTP_PROXY: 'ftp://user:secret@proxy' }), (error: Error) => {
+    assert.equal(errorCode(error), 'CONFIG_INVALID');
+    assert.match(error.message, /HTTP_PROXY/);
+    assert.doesNotMatch(error.message, /secret/);
+    return true;
+  });
 });
 
 test('with the owner key a lost registration is revived', async (t) => {
