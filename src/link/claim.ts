@@ -176,10 +176,10 @@ export class ClaimsLane implements Claims {
   #isStale(name: string): boolean {
     const known = this.#known.get(name);
     if (known === undefined) return true;
-    const { clock, settings } = this.#parts;
+    const { clock } = this.#parts;
     const ageMs = clock.monoMs() - known.seenAtMs;
     const isFresh = known.takenAtMs !== undefined && clock.monoMs() - known.takenAtMs < FRESH_MS;
-    return ageMs > (isFresh ? WAIT_MS.least : settings.statusHeartbeatMs);
+    return ageMs > (isFresh ? WAIT_MS.least : this.#renewMs);
   }
 
   #learn(name: string, blueprintId: string, status: JsonObject, refused: boolean): Standing {

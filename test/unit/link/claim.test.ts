@@ -118,7 +118,7 @@ colony(
 );
 
 colony('nodes that see it free at the same moment settle it before any of them begins', async (world) => {
-  for (const latencyMs of [20, 110, 340]) await world.add({ latencyMs });
+  for (const latencyMs of [20, 30, 500]) await world.add({ latencyMs });
   await world.pass(10_000);
   for (let round = 0; round < 20; round++) {
     const name = `round-${round}`;
