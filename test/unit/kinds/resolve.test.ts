@@ -26,6 +26,23 @@ describe('whose a blueprint is (FIELDS 8)', () => {
     assert.equal(result({}, { unlocatedPolicy: 'ignore' }), 'elsewhere');
     assert.equal(result({}, { unlocatedPolicy: 'claim' }), 'ours');
   });
+  test('a claim is needed where several nodes come into question, and for nothing of a directory', () => {
+    const needs = (more: JsonObject, unlocatedPolicy: 'claim' | 'always', locationname = '') => {
+      const found = blueprint('DockerDeployment', { ...spec, ...more }, { locationname });
+      const of = (source: 'server' | 'directory') => {
+        const resolution = resolveBlueprint({ ...found, origin: { source } }, context({ unlocatedPolicy }));
+        return resolution.result === 'elsewhere' ? resolution.why : resolution.needsClaim;
+      };
+      assert.equal(of('directory'), false);
+      return of('server');
+    };
+    assert.equal(needs({}, 'claim'), true);
+    assert.equal(needs({}, 'always'), false);
+    assert.equal(needs({}, 'claim', 'yard'), false);
+    assert.equal(needs({ executorName: 'gw7' }, 'claim'), false);
+    assert.equal(needs({ executorNames: ['gw7', 'gw8'] }, 'always', 'harbour'), true);
+    assert.equal(needs({ replicas: -1 }, 'claim'), true, 'also when it is refused');
+  });
   test('elsewhere says why', () => {
     const found = resolveBlueprint(docker({}, { executorName: 'gw8' }), context());
     assert.deepEqual(found, { result: 'elsewhere', why: 'is for executor gw8, this is gw7' });
