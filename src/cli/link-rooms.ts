@@ -101,7 +101,7 @@ function linkSettings(config: Config, version: string): LinkSettings {
     colony: config.colony,
     executorName: config.executorName,
     executorType: config.executorType,
-    node: config.node,
+    node: config.executorName,
     location: config.location,
     version,
     unlocatedPolicy: config.unlocatedPolicy,

@@ -56,6 +56,7 @@ export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
     if (strict && found.slotsFault !== undefined) throw slotsError(found.slotsFault.text);
     const context: KindContext = {
       node: config.node,
+      executorName: config.executorName,
       location: config.location,
       colony: config.colony,
       unlocatedPolicy: config.unlocatedPolicy,

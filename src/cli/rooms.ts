@@ -83,6 +83,7 @@ export function settingsOf(config: Config, version: string): AgentSettings {
   return {
     version,
     node: config.node,
+    executorName: config.executorName,
     location: config.location,
     colony: config.colony,
     stateDir: config.stateDir,

@@ -88,7 +88,7 @@ export const SERVER_OPTIONS = {
     alsoEnv: ['COLONIES_EXECUTOR_NAME'],
     placeholder: 'NAME',
     group,
-    help: 'Name under which this node is registered in the colony.',
+    help: 'Name under which this node is registered in the colony, and which spec.executorName of a blueprint may ask for.',
     defaultText: "the node's name",
     fallback: (_, others) => String(others.node ?? ''),
     decode: decodeText('a name without spaces and ":"', EXECUTOR_NAME),

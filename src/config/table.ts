@@ -90,7 +90,7 @@ export const OPTIONS = {
     alsoEnv: ['COLONIES_NODE_NAME'],
     placeholder: 'NAME',
     group: 'This node',
-    help: 'Name of this node, which spec.executorName of a blueprint may ask for.',
+    help: 'Name of this node, on labels and in status.',
     defaultText: 'the host name',
     fallback: (around) => around.hostname,
     decode: decodeText('a name without spaces', /^[^\s\u0000-\u001f\u007f]+$/),

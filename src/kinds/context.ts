@@ -5,8 +5,10 @@ import type { Policy } from './policy.ts';
 
 /** Everything outside the blueprint that its resolution depends on. */
 export interface KindContext {
-  /** This node's executor name, which `spec.executorName` is compared with. */
+  /** This node's own name, for labels and status. */
   node: string;
+  /** The name it is registered under, which `spec.executorName` is compared with. */
+  executorName: string;
   location: string;
   /** Empty: the agent has no colony, and takes blueprints of any. */
   colony: string;

@@ -13,13 +13,13 @@ export type Ownership = { ours: true; needsClaim: boolean } | { ours: false; why
 export function isOurs(
   blueprint: Pick<Blueprint, 'location' | 'origin'>,
   spec: JsonObject,
-  context: Pick<KindContext, 'node' | 'location' | 'unlocatedPolicy'>,
+  context: Pick<KindContext, 'executorName' | 'location' | 'unlocatedPolicy'>,
 ): Ownership {
   const names = executorNames(spec);
   const isShared = blueprint.origin.source === 'server';
   if (names.length > 0) {
-    if (names.includes(context.node)) return { ours: true, needsClaim: isShared && names.length > 1 };
-    return { ours: false, why: `is for executor ${names.join(', ')}, this is ${context.node}` };
+    if (names.includes(context.executorName)) return { ours: true, needsClaim: isShared && names.length > 1 };
+    return { ours: false, why: `is for executor ${names.join(', ')}, this is ${context.executorName}` };
   }
   if (blueprint.location !== '') {
     if (blueprint.location.toLowerCase() === context.location.toLowerCase())

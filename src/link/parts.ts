@@ -12,6 +12,7 @@ export interface LinkSettings {
   colony: string;
   executorName: string;
   executorType: string;
+  /** Who status documents and claims say it is: the executor's name. */
   node: string;
   location: string;
   version: string;

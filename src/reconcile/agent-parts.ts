@@ -29,6 +29,8 @@ export interface AgentParts {
 export interface AgentSettings {
   version: string;
   node: string;
+  /** Name in the colony, unlike host names unique there: what status documents say of who reports. */
+  executorName: string;
   location: string;
   colony: string;
   stateDir: string;

@@ -280,7 +280,7 @@ class AgentLoop implements Agent {
       lastErrors: this.#ledger.lastErrors,
       engineAway: this.#engine.awayBecause,
       now: clock.now(),
-      node: settings.node,
+      node: settings.executorName,
       location: settings.location,
       version: settings.version,
       previous: this.#reports,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkGraph } from '../../src/kinds/index.ts';
 import type { Link } from '../../src/model/link.ts';
-import type { Store } from '../../src/model/ports.ts';
+import type { Resolve, Store } from '../../src/model/ports.ts';
 import type { AgentStatus, BlueprintReport } from '../../src/model/status.ts';
 import { createAgent } from '../../src/reconcile/agent.ts';
 import type { Agent, AgentSettings } from '../../src/reconcile/agent-parts.ts';
@@ -23,8 +23,14 @@ export interface HarnessOptions {
   settings?: Partial<AgentSettings>;
   /** References present on the engine from the start; default app:1, app:2, db:1. */
   images?: readonly string[];
-  /** A link of the test's own. */
-  link?: Link;
+  /** A link of the test's own, for each life or for all. */
+  link?: Link | ((life: Life, seed: number) => Link);
+  /** Default: one of its own. */
+  clock?: ManualClock;
+  /** Default: that of `resolver.ts`. */
+  resolver?: () => Promise<Resolve>;
+  /** false: blueprints come from the link only. */
+  hasDirectory?: boolean;
 }
 
 /** Virtual time within which everything that can heal has healed: the longest backoff and a resync, with room. */
@@ -32,8 +38,8 @@ const LONG_ENOUGH_MS = 900_000;
 
 /** A whole agent on fakes: engine, state directory, blueprint directory and time are a test's to command. */
 export class Harness {
-  readonly clock = new ManualClock();
-  readonly engine = new FakeEngine(this.clock);
+  readonly clock: ManualClock;
+  readonly engine: FakeEngine;
   readonly store = new FakeStore();
   readonly directory = new FakeDirectory();
   readonly log = new CollectingLog();
@@ -41,7 +47,7 @@ export class Harness {
   readonly settings: AgentSettings;
   /** Lives of the agent so far. */
   lives = 0;
-  readonly #link: Link | undefined;
+  readonly #options: HarnessOptions;
   #seed: number;
   #agent: Agent | undefined;
   #life = new Life();
@@ -51,10 +57,13 @@ export class Harness {
 
   constructor(options: HarnessOptions = {}) {
     this.#seed = options.seed ?? 1;
-    this.#link = options.link;
+    this.#options = options;
+    this.clock = options.clock ?? new ManualClock();
+    this.engine = new FakeEngine(this.clock);
     this.settings = {
       version: '0.0.0-sim',
       node: SIM_NODE,
+      executorName: SIM_NODE,
       location: 'default',
       colony: '',
       stateDir: '/state',
@@ -114,12 +123,14 @@ export class Harness {
     const stop = new AbortController();
     this.lives += 1;
     this.#seed += 1;
+    const { link: given, hasDirectory = true } = this.#options;
+    const link = typeof given === 'function' ? given(life, this.#seed) : given;
     const agent = createAgent({
       engine: this.engine.open(life),
       store: this.openStore(life),
-      source: this.directory.open(life),
-      ...(this.#link === undefined ? {} : { link: this.#link }),
-      resolver: async () => resolver(),
+      source: hasDirectory ? this.directory.open(life) : undefined,
+      ...(link === undefined ? {} : { link }),
+      resolver: this.#options.resolver ?? (async () => resolver()),
       crossCheck: checkGraph,
       clock: life.clock(this.clock),
       random: seededRandom(this.#seed),

@@ -68,6 +68,7 @@ function start(change: { watch?: Engine['watch'] } = {}) {
     settings: {
       version: '0.0.0-sim',
       node: SIM_NODE,
+      executorName: SIM_NODE,
       location: 'default',
       colony: '',
       stateDir: '/state',

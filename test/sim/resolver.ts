@@ -9,6 +9,7 @@ export const SIM_NODE = 'sim-node';
 
 const CONTEXT: KindContext = {
   node: SIM_NODE,
+  executorName: SIM_NODE,
   location: 'default',
   colony: '',
   unlocatedPolicy: 'always',
@@ -33,6 +34,7 @@ const CONTEXT: KindContext = {
 };
 
 /** The real resolver of both kinds, in surroundings that never change. */
-export function resolver(): Resolve {
-  return (blueprint) => resolveBlueprint(blueprint, CONTEXT);
+export function resolver(change: Partial<KindContext> = {}): Resolve {
+  const context = { ...CONTEXT, ...change };
+  return (blueprint) => resolveBlueprint(blueprint, context);
 }

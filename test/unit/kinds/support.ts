@@ -12,6 +12,7 @@ import { problemText } from '../../../src/model/problem.ts';
 export function context(patch: Partial<KindContext> = {}, files: Record<string, string> = {}): KindContext {
   return {
     node: 'gw7',
+    executorName: 'gw7',
     location: 'yard',
     colony: 'trains',
     unlocatedPolicy: 'always',
