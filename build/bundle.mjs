@@ -12,7 +12,7 @@ import { ensurePackages, runScript } from './setup.mjs';
  * old space, V8's and libuv's threads, malloc's arenas. `npm run bench` measures with and without.
  */
 const SHEBANG =
-  '#!/usr/bin/env -S MALLOC_ARENA_MAX=1 UV_THREADPOOL_SIZE=2 node --max-semi-space-size=1 --max-old-space-size=64 --v8-pool-size=0';
+  '#!/usr/bin/env -S MALLOC_ARENA_MAX=1 UV_THREADPOOL_SIZE=2 node --max-semi-space-size=1 --max-old-space-size=64 --v8-pool-size=0 --optimize-for-size';
 
 /** @param {string[]} args @returns {string | undefined} */
 function git(...args) {
