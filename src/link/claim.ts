@@ -17,8 +17,8 @@ const REFUSED_WAIT_MS = 60_000;
 /** After a claim was taken a rival's late answer may still replace it; so long it is looked at before each status. */
 const FRESH_MS = 60_000;
 
-/** When nothing rings, what waits for its time is looked at this often, milliseconds. */
-const IDLE_MS = 30_000;
+/** When nothing rings, what waits for its time is looked at this often, milliseconds; when nothing waits, hardly ever. */
+const IDLE_MS = { waiting: 30_000, settled: 3_600_000 };
 
 /** What is known of one blueprint, and when (monotonic milliseconds) it was seen. */
 interface Known extends Standing {
@@ -125,7 +125,8 @@ export class ClaimsLane implements Claims {
 
   async mayReport(name: string, signal: AbortSignal): Promise<boolean> {
     const one = this.#claimable().find((candidate) => candidate.name === name);
-    if (one === undefined) return true;
+    // What is leaving here may be another's by now: a last word of ours would be in its place.
+    if (one === undefined) return !(this.#isLeaving(name) && this.#known.get(name)?.state === 'foreign');
     if (this.#isStale(name)) {
       const before = this.#known.get(name)?.state;
       await this.#read(name, signal);
@@ -142,7 +143,10 @@ export class ClaimsLane implements Claims {
     });
     const told = { claims: '[]' };
     while (!signal.aborted) {
-      await this.#bell.wait(IDLE_MS, signal);
+      const isWaiting = this.#claimable().some(
+        (one) => one.refused && this.#known.get(one.name)?.state === 'free',
+      );
+      await this.#bell.wait(isWaiting ? IDLE_MS.waiting : IDLE_MS.settled, signal);
       if (signal.aborted) break;
       const waiting = [...this.#settled];
       try {
@@ -160,6 +164,11 @@ export class ClaimsLane implements Claims {
       }
     }
     stop();
+  }
+
+  #isLeaving(name: string): boolean {
+    const desired = this.#host?.desired();
+    return desired?.known === true && desired.blueprints.some((one) => one.name === name && one.deleting);
   }
 
   #claimable(): readonly Claimable[] {

@@ -124,7 +124,7 @@ export class SourceLane {
     const { source } = this.#parts;
     if (source !== undefined)
       try {
-        this.#listing = await this.#readWithin(source, signal);
+        this.#listing = slim(await this.#readWithin(source, signal));
       } catch (error) {
         if (signal.aborted) return;
         this.#listing = undefined;
@@ -284,4 +284,10 @@ export class SourceLane {
       warnings: [...(this.#resolverError === undefined ? [] : [this.#resolverError]), ...this.#warnings],
     };
   }
+}
+
+/** A reading to be kept: without the parsed texts that tell a field's line. */
+function slim(listing: DirectoryListing): DirectoryListing {
+  const documents = listing.documents.map(({ file, document, value }) => ({ file, document, value }));
+  return { ...listing, documents };
 }

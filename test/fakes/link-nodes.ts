@@ -152,7 +152,8 @@ export class FakeNode {
     const claims = createClaimsLane(parts, this.connection);
     const listing = createListingLane(parts, this.connection, claims);
     const host = new FakeHost();
-    const { node, location, unlocatedPolicy } = settings;
+    const { node, executorName, location, unlocatedPolicy } = settings;
+    const here = { node, executorName, location, unlocatedPolicy, colony: 'farm' };
     const source = new SourceLane({
       source: this.options.source,
       link: { reading: (): ServerReading => listing.reading() },
@@ -161,8 +162,7 @@ export class FakeNode {
       owner: { node, colony: 'farm' },
       defaultNetwork: 'colonies_default',
       resyncMs: 60_000,
-      resolver: async () => (blueprint) =>
-        resolveBlueprint(blueprint, context({ node, location, unlocatedPolicy, colony: 'farm' })),
+      resolver: async () => (blueprint) => resolveBlueprint(blueprint, context(here)),
       onEvent: (_level, message, { blueprint, detail }) =>
         this.events.push([message, blueprint, detail].filter((part) => part !== undefined).join(' ')),
       onChange: () => undefined,

@@ -241,6 +241,24 @@ colony(
 );
 
 colony(
+  'the last word of a node that a blueprint has left is not written over the next one’s',
+  async (world) => {
+    world.server.put('a', {}, { locationname: 'barn' });
+    const node = await world.add();
+    await world.pass(90_000);
+    world.server.put('a', {}, { locationname: 'field' });
+    const found = world.server.documents.get('a');
+    assert.ok(found !== undefined);
+    found.status = { node: 'gw-9', lastUpdated: new Date(world.clock.now()).toISOString() };
+    assert.equal(await node.claims.mayReport('a', never), true, 'it cannot know yet');
+    void node.listing.lookNow(['a'], never);
+    await world.pass(5_000);
+    assert.deepEqual(node.runs(), []);
+    assert.equal(await node.claims.mayReport('a', never), false);
+  },
+);
+
+colony(
   'a version that this node refuses is claimed late, so that it is told of and others come first',
   async (world) => {
     world.server.put('a', { instances: [{ name: 'x', image: '' }] });
