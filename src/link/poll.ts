@@ -99,7 +99,8 @@ class PollLane implements Poll {
       await clock.sleep(this.#retry.failed(), signal);
       return;
     }
-    this.#retry.succeeded();
+    // It waited, or brought something: this way works, however often it broke before.
+    this.#retry.reset();
     if (process !== undefined) this.#desk.take(process);
   }
 
