@@ -45,9 +45,23 @@ export function serverLines(server: LinkStatus, look: Look): { style: Style; tex
     );
   }
   if (server.paused === true) say('yellow', 'the colony is paused: it hands out no processes');
+  const executors = executorsText(server);
+  if (executors !== '') say('yellow', executors);
   const untold = untoldText(server);
   if (state !== 'Connected' && untold !== '') say('yellow', `the server is still to be told of ${untold}`);
   return lines;
+}
+
+/** Executor identities that are not as they should be; empty when there is nothing to say. */
+function executorsText({ executors, state }: LinkStatus): string {
+  if (executors === undefined) return '';
+  const { waiting, leaving, lastError } = executors;
+  const parts = [
+    ...(waiting === 0 ? [] : [`${waiting} to be registered`]),
+    ...(leaving === 0 ? [] : [`${leaving} to be removed`]),
+    ...(lastError === undefined || state !== 'Connected' ? [] : [lastError]),
+  ];
+  return parts.length === 0 ? '' : `executor identities: ${parts.join('; ')}`;
 }
 
 function untoldText({ unsentStatuses, openProcesses }: LinkStatus): string {

@@ -59,6 +59,7 @@ export function createLink(given: LinkParts): Link {
       listing.refresh();
       reporter.refresh();
       poll.refresh();
+      slots.refresh();
       desk.sync();
     },
     confirmRemoval: () => listing.confirmRemoval(),

@@ -37,6 +37,8 @@ type SlotsParts = Pick<
 /** Keeps the identities of executors registered; the assembly merges `status`. */
 export interface SlotsLane extends Lane {
   status(): LinkStatus['executors'];
+  /** Looks at the registrations now, instead of when the time comes. */
+  refresh(): void;
 }
 
 /** The lane over its parts; nothing happens until `run`. */
@@ -90,6 +92,13 @@ class Slots implements SlotsLane {
     const lastError = this.#lastError === undefined ? {} : { lastError: this.#lastError };
     if (identities === 0 && this.#waiting === 0 && this.#lastError === undefined) return undefined;
     return { identities, waiting: this.#waiting, leaving: this.#queue.deregister.length, ...lastError };
+  }
+
+  refresh(): void {
+    this.#nextLookMs = this.#parts.clock.monoMs();
+    this.#notBeforeMs = 0;
+    this.#leftAlone = '';
+    this.#bell.ring();
   }
 
   async run(host: LinkHost, signal: AbortSignal): Promise<void> {

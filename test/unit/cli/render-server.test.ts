@@ -39,6 +39,17 @@ test('a link that is down says since when, why, what is done about it, and the n
   assert.match(told({ state: 'Connecting', nextTryAt: ago(2) }), /meanwhile; next try now$/);
 });
 
+test('executor identities that wait, leave or are in trouble are told; those in order are not', () => {
+  const executors = { identities: 3, waiting: 0, leaving: 0 };
+  assert.equal(told({ executors }), told({}));
+  assert.match(
+    told({ executors: { ...executors, waiting: 2, leaving: 1, lastError: 'shop-1 was rejected' } }),
+    /gw-7 executor identities: 2 to be registered; 1 to be removed; shop-1 was rejected$/,
+  );
+  const offline = told({ state: 'Offline', executors: { ...executors, waiting: 1, lastError: 'old' } });
+  assert.match(offline, /executor identities: 1 to be registered$/, 'an error of before says nothing now');
+});
+
 test('each refused state says who has to do what, in red', () => {
   for (const [state, words] of [
     ['PendingApproval', 'has to approve this executor'],
