@@ -202,11 +202,8 @@ class AgentLoop implements Agent {
   }
 
   #executors(): ReadonlySet<string> | undefined {
-    const isCertain =
-      this.#observed !== undefined &&
-      this.#plannedFor === this.#source.desired &&
-      ![...this.#running.values()].some(({ kind }) => kind === 'createContainer');
-    return isCertain ? executorsOf(this.#observed?.containers ?? []) : undefined;
+    if (this.#observed === undefined || this.#plannedFor !== this.#source.desired) return undefined;
+    return executorsOf(this.#observed, [...this.#running.keys()]);
   }
 
   #onEngineEvent(event: EngineEvent): void {

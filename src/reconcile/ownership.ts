@@ -1,7 +1,7 @@
 import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, Owner, Service } from '../model/desired.ts';
 import { serviceKey } from '../model/desired.ts';
-import type { ObservedContainer } from '../model/observed.ts';
+import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 
 /** true: made by an agent of this node (and colony, where both name one); only such containers may be changed. */
 export function isOurs(container: ObservedContainer, owner: Owner): boolean {
@@ -31,9 +31,14 @@ export function keyOf(container: ObservedContainer): string | undefined {
   return serviceKey(deployment, instance, Number(replica));
 }
 
-/** Registered names of the executors that these containers are. */
-export function executorsOf(containers: readonly ObservedContainer[]): ReadonlySet<string> {
-  return new Set(containers.flatMap(({ labels }) => labels[LABEL.executor] ?? []));
+/** Registered names of the executors whose containers exist; undefined while one may be in the making: by an action in
+ *  the `running` lanes, or by one that ended after the look had begun. */
+export function executorsOf(
+  { busy, containers }: ObservedState,
+  running: readonly string[],
+): ReadonlySet<string> | undefined {
+  const isMaking = [...busy, ...running].some((lane) => !/^(image|network|volume|container):/.test(lane));
+  return isMaking ? undefined : new Set(containers.flatMap(({ labels }) => labels[LABEL.executor] ?? []));
 }
 
 /** All containers of one blueprint that we may touch, by what they are to it. */

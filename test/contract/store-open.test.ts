@@ -44,6 +44,7 @@ test('what was saved comes back whole after a restart', async () => {
       },
     ],
     adopted: [{ id: 'c', specHash: 'd' }],
+    keptImages: [{ id: 'c', imageId: 'sha256:e' }],
   } as const;
   const store = await open(dir);
   assert.deepEqual(await store.loadCheckpoint(), { checkpoint: undefined, notes: [] });

@@ -62,6 +62,13 @@ export function desiredOf(name: string, mark: string): DesiredBlueprint {
     deleting: false,
     reclaimVolumes: [],
     reclaimNetworks: [],
+    executors: {
+      executorType: 'runner',
+      location: 'yard',
+      capabilities: { hardware: [{ model: 'box', network: ['eth0'] }] },
+      identities: 2,
+      known: [{ index: 0, id: 'f'.repeat(64) }],
+    },
   };
 }
 
