@@ -3,6 +3,9 @@ import type { Clock } from '../base/clock.ts';
 import { errorText } from '../base/errors.ts';
 import { ColonyError } from './errors.ts';
 
+/** A reason made once: the default one is an exception with a stack trace, for each call. */
+const NO_LONGER_NEEDED = 'no longer needed';
+
 /**
  * Runs `work` with a signal that aborts after `ms` with `COLONY_TIMEOUT`, or with `CANCELLED` when `outer` is aborted.
  * Rejects at that moment, also when the work does not heed the signal: a request that still waits for a connection
@@ -36,7 +39,7 @@ export async function withDeadline<T>(
   } catch (error) {
     throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
-    timer.abort();
+    timer.abort(NO_LONGER_NEEDED);
     outer?.removeEventListener('abort', onAbort);
   }
 }
