@@ -165,8 +165,13 @@ export class MemoryLink implements DrivenLink {
   }
 }
 
+/** One of each, for years of refused attempts: only their code is read. */
+const BROKEN = new Map<string, Error>();
+
 function broken(code: string): Error {
-  return Object.assign(new Error(code), { code });
+  const known = BROKEN.get(code) ?? Object.assign(new Error(code), { code });
+  BROKEN.set(code, known);
+  return known;
 }
 
 function typeOf(body: string): string {

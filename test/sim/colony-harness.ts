@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Secret } from '../../src/base/secret.ts';
 import { type ColonyOptions, createColony, createColonyOwner, newKey } from '../../src/colony/port.ts';
 import { createLink } from '../../src/link/link.ts';
-import type { LinkSettings } from '../../src/link/parts.ts';
+import type { LinkParts, LinkSettings } from '../../src/link/parts.ts';
 import type { Link, LinkState, LinkStatus } from '../../src/model/link.ts';
 import type { Slot } from '../../src/model/ports.ts';
 import type { AgentSettings } from '../../src/reconcile/agent-parts.ts';
@@ -78,6 +78,8 @@ export interface NodeOptions {
   /** false: its key is known to nobody. */
   isRegistered?: boolean;
   key?: { key: string; id: string };
+  /** false: nobody looks at the machine's addresses, which is done so often that years take minutes. */
+  hasAddresses?: boolean;
 }
 
 /** A whole agent on fakes with its own way to the server; keys, disk, engine and way outlive the agent. */
@@ -138,7 +140,7 @@ export class ColonyNode extends Harness {
   }
 
   #link(life: Life, seed: number): Link {
-    const { settings, withOwner = false, withUser = false } = this.#given;
+    const { settings, withOwner = false, withUser = false, hasAddresses = true } = this.#given;
     const clock = life.clock(this.clock);
     const as = ({ key, id }: { key: string; id: string }): ColonyOptions => ({
       server: 'http://colony.test:50080',
@@ -150,7 +152,7 @@ export class ColonyNode extends Harness {
       transport: ({ body }, signal) => life.guard(() => this.way.send(body, signal, id)),
     });
     const disk = this.store.open(life);
-    return createLink({
+    const parts: LinkParts = {
       colony: createColony(as(this.key)),
       ...(withUser ? { user: createColony(as(USER)) } : {}),
       ...(withOwner ? { owner: createColonyOwner(as(OWNER)) } : {}),
@@ -169,7 +171,8 @@ export class ColonyNode extends Harness {
         location: SITE,
         ...settings,
       }),
-    });
+    };
+    return createLink(hasAddresses ? parts : Object.assign(parts, { addresses: undefined }));
   }
 
   #slotKey(key: string): { key: string; id: string } {
