@@ -5,7 +5,7 @@ import { Doorbell } from '../base/lanes.ts';
 import type { ListedBlueprint } from '../model/colony.ts';
 import type { LinkHost, LinkStatus, ServerReading } from '../model/link.ts';
 import type { ClaimsLane } from './claim.ts';
-import { Ask, cleanupText } from './listing-asks.ts';
+import { Ask, cleanupText, isUnanswered, patiently } from './listing-asks.ts';
 import type { Connection, LinkParts, Listing } from './parts.ts';
 import {
   type Answer,
@@ -161,20 +161,20 @@ export class ListingLane implements Listing {
   /** One look for all that asked until now. */
   async #look(host: LinkHost, signal: AbortSignal): Promise<void> {
     const asks = [...this.#asks];
-    const cleanups = asks.filter(({ kind }) => kind === 'cleanup').flatMap(({ names }) => names);
     const looks = asks.filter(({ kind }) => kind === 'look');
     const names = new Set(looks.flatMap((ask) => ask.names));
     const isAll = looks.some((ask) => ask.names.length === 0) || names.size > MOST_BY_NAME;
     const before = suspicionText(this.#removal);
-    const texts = new Map<string, string>();
-    for (const name of cleanups) texts.set(name, await this.#cleanUp(host, name, signal));
+    const texts = new Map<Ask, string>();
+    for (const ask of asks)
+      if (ask.kind === 'cleanup') texts.set(ask, await this.#cleanUp(host, ask, signal));
     if (isAll || this.#isDue() || this.#listings === 0) await this.#list(host, signal);
-    else for (const name of names) await this.#read(name, signal);
+    else await this.#readAll(looks, signal);
     await host.take(signal);
     this.#succeeded(host, before);
     for (const ask of asks) {
       this.#asks.delete(ask);
-      ask.resolve(texts.get(ask.names[0] ?? '') ?? '');
+      ask.resolve(texts.get(ask) ?? '');
     }
     this.#claims.wake();
   }
@@ -201,12 +201,13 @@ export class ListingLane implements Listing {
     const listed = new Set(blueprints.keys());
     const answers = new Map<string, Answer>();
     for (const name of toAsk(inForce, listed)) {
-      const found = await this.#connection.memberCall(
-        (colony, stop) => colony.getBlueprint(name, stop),
-        signal,
-      );
-      if (isOurKind(found)) blueprints.set(name, found);
-      answers.set(name, isOurKind(found) ? 'there' : 'none');
+      const found = await this.#find(name, signal).catch((error) => {
+        if (isUnanswered(error)) return 'unknown' as const;
+        throw error;
+      });
+      const kept = found === 'unknown' ? this.#blueprints.get(name) : found;
+      if (isOurKind(kept)) blueprints.set(name, kept);
+      answers.set(name, found === 'unknown' ? found : isOurKind(found) ? 'there' : 'none');
     }
     this.#blueprints = blueprints;
     this.#nameless = all.filter((one) => nameOf(one) === undefined);
@@ -218,12 +219,20 @@ export class ListingLane implements Listing {
     this.#dueMs = clock.monoMs() + everyMs * (1 - JITTER * random.next());
   }
 
+  #find(name: string, signal: AbortSignal): Promise<ListedBlueprint | undefined> {
+    return this.#connection.memberCall((colony, stop) => colony.getBlueprint(name, stop), signal);
+  }
+
+  async #readAll(asks: readonly Ask[], signal: AbortSignal): Promise<void> {
+    const byName = new Map(asks.flatMap((ask) => ask.names.map((name) => [name, ask])));
+    for (const [name, ask] of byName) await patiently(ask, () => this.#read(name, signal), undefined);
+    // What could not be had by name may still be in a listing.
+    if (asks.some(({ failures }) => failures > 0)) this.refresh();
+  }
+
   /** One blueprint by name, into the newest reading. */
   async #read(name: string, signal: AbortSignal): Promise<ListedBlueprint | undefined> {
-    const found = await this.#connection.memberCall(
-      (colony, stop) => colony.getBlueprint(name, stop),
-      signal,
-    );
+    const found = await this.#find(name, signal);
     if (!isOurKind(found)) {
       this.#blueprints.delete(name);
       return undefined;
@@ -235,9 +244,12 @@ export class ListingLane implements Listing {
   }
 
   /** What a cleanup process really means: it may be out of date, for its blueprint was perhaps made again. */
-  async #cleanUp(host: LinkHost, name: string, signal: AbortSignal): Promise<string> {
+  async #cleanUp(host: LinkHost, ask: Ask, signal: AbortSignal): Promise<string> {
+    const [name = ''] = ask.names;
     const mine = serverBlueprints(host).find((one) => one.name === name);
-    const found = await this.#read(name, signal);
+    const found = await patiently(ask, () => this.#read(name, signal), 'unknown' as const);
+    if (found === 'unknown')
+      return `${name} cannot be asked for; it goes when the listings show that it is gone`;
     if (found === undefined && mine !== undefined) this.#removal = afterCleanup(this.#removal, mine);
     return cleanupText(name, mine, found);
   }

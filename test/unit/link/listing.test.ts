@@ -233,6 +233,27 @@ test('a restart without the server keeps everything from the checkpoint; an empt
   assert.deepEqual(node.runs(), ['a', 'b']);
 });
 
+test('a name that the server cannot answer for stands in nobody’s way, and removes nothing', async (t) => {
+  const { clock, server, node } = await bench(t, ['a', 'b', 'c']);
+  node.colony.failing.set('getBlueprint', colonyError('COLONY_FAILED'));
+  server.remove('a');
+  const answers: string[] = [];
+  void node.listing.lookNow(['z'], never).then(() => answers.push('looked'));
+  void node.listing.cleanup('a', never).then((text) => answers.push(text));
+  await clock.advance(30 * MINUTE);
+  assert.deepEqual(answers.sort(), [
+    'a cannot be asked for; it goes when the listings show that it is gone',
+    'looked',
+  ]);
+  assert.deepEqual(node.runs(), ['a', 'b', 'c']);
+  server.put('d', {}, { locationname: 'barn' });
+  await clock.advance(6 * MINUTE);
+  assert.deepEqual(node.runs(), ['a', 'b', 'c', 'd'], 'listings go on');
+  node.colony.failing.clear();
+  await clock.advance(20 * MINUTE);
+  assert.deepEqual(node.runs(), ['b', 'c', 'd']);
+});
+
 test('a look that was asked for while away is made on return', async (t) => {
   const { clock, server, node } = await bench(t);
   node.connection.goTo('Offline');
