@@ -16,9 +16,12 @@ export async function dispatch(argv: readonly string[], io: Io): Promise<number>
       return parsed.help ? EXIT.ok : EXIT.usage;
     }
     if (parsed.problems.length > 0) throw usageError(parsed.problems, parsed.command.name);
+    const { options } = parsed.command;
     const settings = onceAsked(async () => {
       const flags = Object.fromEntries(parsed.flags);
-      const loaded = await loadConfig({ flags, env: io.env, cwd: io.cwd });
+      // A look at the running agent must not fail for what its environment lacks of the server's settings.
+      const usesServer = options === 'all' || options.includes('server');
+      const loaded = await loadConfig({ flags, env: io.env, cwd: io.cwd, usesServer });
       if (!loaded.ok) throw configError(loaded.problems);
       return loaded;
     });

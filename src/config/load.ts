@@ -22,6 +22,8 @@ export interface ConfigInput {
   env: Readonly<Record<string, string | undefined>>;
   /** Relative paths in flags and environment count from here. */
   cwd: string;
+  /** false: the command has nothing to do with the server, so what only it needs may be missing. */
+  usesServer?: boolean | undefined;
   around?: Surroundings;
   readText?(path: string): Promise<string>;
 }
@@ -65,7 +67,8 @@ export async function loadConfig(input: ConfigInput): Promise<ConfigResult> {
   // Some defaults depend on what was given.
   for (const [name, row] of rows)
     if (row.key !== '' && origins[name]?.from === 'default') values[name] = row.fallback(around, values);
-  problems.push(...problemsTogether(values, origins as Record<OptionName, ValueOrigin>));
+  if (input.usesServer !== false)
+    problems.push(...problemsTogether(values, origins as Record<OptionName, ValueOrigin>));
   problems.push(...unknownKeys(file, path), ...unknownEnv(input.env));
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, config: values as Config, origins: origins as Record<OptionName, ValueOrigin> };

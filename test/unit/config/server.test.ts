@@ -142,6 +142,11 @@ test('a server without a colony is refused, and names the variable to set', asyn
   ]);
 });
 
+test('a command that has nothing to do with the server does not mind a missing colony', async () => {
+  const { config } = await configOf({ env: { COLONIES_SERVER_HOST: 'c.example' }, usesServer: false });
+  assert.equal(config.colony, '');
+});
+
 test('the executor is named after the node, unless it has a name of its own', async () => {
   assert.equal((await configOf({})).config.executorName, 'gw-7');
   assert.equal((await configOf({ env: { COLONIES_NODE_NAME: 'pump-1' } })).config.executorName, 'pump-1');
