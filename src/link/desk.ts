@@ -6,11 +6,21 @@ import { type Entry, Handling } from './handling.ts';
 import type { OutboxKeeper } from './outbox.ts';
 import type { Connection, Lane, LinkParts, Looks } from './parts.ts';
 import { Retry } from './retry.ts';
-import { assignmentOf, type ProcessResult, summary, taskOf } from './rule-process.ts';
+import { assignmentOf, isSchedules, type ProcessResult, summary, taskOf } from './rule-process.ts';
 import { Tasks } from './tasks.ts';
 
 /** How often the server is asked unasked which processes it takes for ours, milliseconds. */
-const SYNC_MS = { normal: 600_000, metered: 1_800_000 };
+const SYNC_MS = { normal: 1_800_000, metered: 86_400_000 };
+
+/**
+ * How long the schedule's processes are held, milliseconds. Each costs some 3 kB, says nothing that our own timer does
+ * not, and the schedule makes the next one a minute after the last was closed: holding it is the only way to slow it
+ * (PROTOCOL.md 10.2). Should we vanish meanwhile, the server takes it back with the registration.
+ */
+const HOLD_MS = { normal: 600_000, metered: 14_400_000 };
+
+/** Each is held up to this part shorter. */
+const HOLD_JITTER = 0.1;
 
 /** Accepted closes that are remembered, so that a list asked for before them does not bring them back. */
 const MOST_CLOSED = 200;
@@ -24,7 +34,7 @@ export interface Desk extends Lane {
   take(process: ColonyProcess): void;
   /** Has the server's list of our processes read: the answer of an assign may have been lost. */
   sync(): void;
-  /** Processes taken and not closed yet. */
+  /** Processes taken and not closed yet, without the schedule's that are held back on purpose. */
   readonly open: number;
 }
 
@@ -76,7 +86,7 @@ class ProcessDesk implements Desk {
   }
 
   get open(): number {
-    return this.#open.size;
+    return [...this.#open.values()].filter(({ isHeld }) => isHeld !== true).length;
   }
 
   sync(): void {
@@ -122,7 +132,7 @@ class ProcessDesk implements Desk {
     return entry;
   }
 
-  #begin(entry: Entry): void {
+  #begin(entry: Entry, holdMs = this.#holdMs()): void {
     const { host, handling } = this.#running ?? {};
     if (host === undefined || handling === undefined) return;
     const asked = taskOf(entry.process);
@@ -132,17 +142,10 @@ class ProcessDesk implements Desk {
       return;
     }
     switch (asked.task) {
-      // The schedule's, one a minute for each kind: nothing is read, logged or written down for it. Each would be two
-      // writes a minute on a memory card, and after a restart the server's list has it anyway.
+      // Nothing is read, logged or written down for the schedule's: each would be two writes on a memory card, and after a
+      // restart the server's list has it anyway.
       case 'summary':
-        this.#close(
-          entry,
-          summary(entry.process.kind, {
-            desired: host.desired(),
-            reports: host.reports(),
-            elsewhere: host.elsewhere(),
-          }),
-        );
+        this.#hold(entry, host, holdMs);
         return;
       case 'look':
         handling.look(entry);
@@ -156,6 +159,24 @@ class ProcessDesk implements Desk {
       default:
         asked.task satisfies never;
     }
+  }
+
+  #holdMs(): number {
+    return HOLD_MS[this.#connection.linkClass] * (1 - HOLD_JITTER * this.#parts.random.next());
+  }
+
+  /** Closes a schedule's process after a while, with what there is to say then. */
+  #hold(entry: Entry, host: LinkHost, ms: number): void {
+    const { signal } = this.#running ?? {};
+    if (signal === undefined) return;
+    entry.isHeld = true;
+    this.#tasks.start(signal, async () => {
+      if (ms > 0) await this.#parts.clock.sleep(ms, signal);
+      entry.isHeld = false;
+      const { kind } = entry.process;
+      const view = { desired: host.desired(), reports: host.reports(), elsewhere: host.elsewhere() };
+      this.#close(entry, summary(kind, view));
+    });
   }
 
   /** Tells the server, now or when it can be reached again. */
@@ -252,8 +273,9 @@ class ProcessDesk implements Desk {
       else if (!entry.isBusy) this.#goOn(entry);
     }
     const lost = held.filter(({ id }) => !this.#open.has(id) && !((this.#closed.get(id) ?? -1) >= askedMs));
-    for (const process of lost) this.#begin(this.#enter(process));
-    this.#tell(lost);
+    // The schedule's among them wait since nobody knows when; those that were held when the last run ended are no news.
+    for (const process of lost) this.#begin(this.#enter(process), 0);
+    this.#tell(lost.filter((process) => !isSchedules(process)));
     await this.#outbox.drop(over);
   }
 

@@ -30,6 +30,8 @@ export interface Entry {
   order: number;
   /** Something is being done for it. */
   isBusy: boolean;
+  /** A schedule's, which is closed later. */
+  isHeld?: boolean;
   /** Set: all is done but telling the server. */
   result?: ProcessResult;
 }

@@ -25,15 +25,21 @@ export type Task = 'summary' | 'look' | 'force' | 'cleanup';
 
 /** What a process asks for, or why it cannot be done here. */
 export function taskOf(process: ColonyProcess): { task: Task } | { refused: string } {
-  const { funcName, kind, blueprintName, force, isScheduled } = process;
+  const { funcName, kind, blueprintName, force } = process;
   if (funcName !== 'reconcile' && funcName !== 'cleanup')
     return { refused: `unknown function "${funcName}": this executor has reconcile and cleanup` };
   if (kind !== '' && !KINDS.includes(kind))
     return { refused: `unknown kind "${kind}": this executor has ${KINDS.join(' and ')}` };
   if (funcName === 'cleanup')
     return blueprintName === '' ? { refused: 'cleanup needs a blueprintName' } : { task: 'cleanup' };
-  if (blueprintName === '') return { task: isScheduled ? 'summary' : 'look' };
+  if (isSchedules(process)) return { task: 'summary' };
+  if (blueprintName === '') return { task: 'look' };
   return { task: force ? 'force' : 'look' };
+}
+
+/** Made by the server's schedule for all blueprints of a kind. */
+export function isSchedules({ blueprintName, isScheduled }: ColonyProcess): boolean {
+  return isScheduled && blueprintName === '';
 }
 
 /** Two assignments of one process differ in this. */

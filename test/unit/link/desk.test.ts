@@ -242,11 +242,15 @@ describe('a process that names a blueprint', () => {
 });
 
 describe('other processes', () => {
-  it("closes the schedule's at once: nothing is read, logged or written", () =>
-    once(async ({ give, host, closes, looks, outbox, store, colony }) => {
+  it("holds the schedule's back for minutes, as that slows the schedule: nothing is read, logged or written", () =>
+    once(async ({ give, clock, host, closes, looks, outbox, store, colony, desk }) => {
       runs(host, 'web', 'db');
       const writes = store.writes;
       await give(aProcess('cron', { blueprintName: '', isScheduled: true }));
+      await clock.advance(8 * MINUTE);
+      assert.deepEqual(closes(), []);
+      assert.equal(desk.open, 0);
+      await clock.advance(2 * MINUTE);
       assert.deepEqual(closes(), [
         'closeSuccessful cron: DockerDeployment: 2 blueprints, 2 of 4 running; web Reconciling; db Reconciling',
       ]);
@@ -444,9 +448,11 @@ describe('what the server has not accepted yet', () => {
       const isFound = (limitMs: number) => clock.runUntil(() => colony.held.length === 0, limitMs);
       assert.ok(await isFound(1_000));
       assert.equal(host.told.at(-1), 'info lost assignments found');
+      const { length } = host.told;
       colony.held = [aProcess('lost-1', { blueprintName: '', isScheduled: true })];
       desk.sync();
-      assert.ok(await isFound(1_000));
+      assert.ok(await isFound(1_000), "the schedule's is not held any longer, and is no news");
+      assert.equal(host.told.length, length);
       colony.failing.set('all', colonyError('COLONY_RESET'));
       await connection
         .call((one, signal) => one.heartbeat(signal), new AbortController().signal)
@@ -457,7 +463,7 @@ describe('what the server has not accepted yet', () => {
       await clock.runUntil(() => connection.state === 'Connected', 10 * MINUTE);
       assert.ok(await isFound(1_000));
       colony.held = [aProcess('lost-3')];
-      assert.ok(await isFound(11 * MINUTE));
+      assert.ok(await isFound(31 * MINUTE));
     });
   });
 
