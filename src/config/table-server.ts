@@ -40,7 +40,7 @@ const PACE_OPTIONS = {
       },
       [30_000, 5 * MINUTE_MS, 24 * HOUR_MS],
     ),
-    defaultText: '5m; on a metered link 30m',
+    defaultText: '5m; on a metered link 30m; up to twice that for large colonies',
     fallback: (_: unknown, others: Readonly<Record<string, unknown>>) =>
       (others.linkClass === 'metered' ? 30 : 5) * MINUTE_MS,
   },

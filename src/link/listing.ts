@@ -2,7 +2,7 @@ import { untilAborted } from '../base/abort.ts';
 import { isoTime } from '../base/clock.ts';
 import { EdgeError, errorText } from '../base/errors.ts';
 import { Doorbell } from '../base/lanes.ts';
-import type { ListedBlueprint } from '../model/colony.ts';
+import type { Colony, ListedBlueprint } from '../model/colony.ts';
 import type { LinkHost, LinkStatus, ServerReading } from '../model/link.ts';
 import type { ClaimsLane } from './claim.ts';
 import { Ask, cleanupText, isUnanswered, patiently } from './listing-asks.ts';
@@ -20,14 +20,12 @@ import {
   toAsk,
 } from './removal.ts';
 import { Retry } from './retry.ts';
+import { listingEveryMs } from './rule-listing.ts';
 
 /** The kinds this agent runs; others are not listed. */
 const KINDS: readonly string[] = ['DockerDeployment', 'ExecutorDeployment'];
 
-/** Between two complete listings, milliseconds: the server cannot say "unchanged", so each costs its full size. */
-const EVERY_MS = { normal: 300_000, metered: 1_800_000 };
-
-/** Each wait is up to this part shorter, so that nodes that came together do not stay together. */
+/** Each wait is up to this part longer, so that nodes that came together do not stay together. */
 const JITTER = 0.1;
 
 /** More names than this are asked for by a complete listing instead of one by one. */
@@ -58,6 +56,8 @@ export class ListingLane implements Listing {
   #listedAt: number | undefined;
   /** Monotonic time of the next complete listing. */
   #dueMs = Number.NEGATIVE_INFINITY;
+  /** What the newest complete listing cost. */
+  #listedBytes = 0;
   #lastError: string | undefined;
 
   constructor(parts: LinkParts, connection: Connection, claims: ClaimsLane) {
@@ -151,11 +151,15 @@ export class ListingLane implements Listing {
   }
 
   #waitMs(): number {
-    const { clock, settings } = this.#parts;
-    const everyMs = settings.listEveryMs ?? EVERY_MS[this.#connection.linkClass];
+    const { clock } = this.#parts;
+    const everyMs = this.#everyMs();
     // The link may have become a better one since the time was set.
-    this.#dueMs = Math.min(this.#dueMs, clock.monoMs() + everyMs);
+    this.#dueMs = Math.min(this.#dueMs, clock.monoMs() + everyMs * (1 + JITTER));
     return Math.min(LONGEST_WAIT_MS, Math.max(0, this.#dueMs - clock.monoMs()));
+  }
+
+  #everyMs(): number {
+    return this.#parts.settings.listEveryMs ?? listingEveryMs(this.#connection.linkClass, this.#listedBytes);
   }
 
   /** One look for all that asked until now. */
@@ -185,13 +189,16 @@ export class ListingLane implements Listing {
     // Only with this policy is a blueprint without location never ours; else all of a kind must be seen.
     const location = settings.unlocatedPolicy === 'ignore' ? settings.location : undefined;
     const all: ListedBlueprint[] = [];
-    for (const kind of KINDS)
-      all.push(
-        ...(await this.#connection.memberCall(
-          (colony, stop) => colony.listBlueprints(kind, location, stop),
-          signal,
-        )),
-      );
+    let listedBytes = 0;
+    for (const kind of KINDS) {
+      const some = await this.#connection.memberCall(async (colony, stop) => {
+        const before = receivedBytes(colony);
+        const found = await colony.listBlueprints(kind, location, stop);
+        listedBytes += receivedBytes(colony) - before;
+        return found;
+      }, signal);
+      all.push(...some);
+    }
     const blueprints = new Map<string, ListedBlueprint>();
     for (const listed of all) {
       const name = nameOf(listed);
@@ -215,8 +222,8 @@ export class ListingLane implements Listing {
     this.#claims.see([...blueprints.values()], true);
     this.#listings += 1;
     this.#listedAt = clock.now();
-    const everyMs = settings.listEveryMs ?? EVERY_MS[this.#connection.linkClass];
-    this.#dueMs = clock.monoMs() + everyMs * (1 - JITTER * random.next());
+    this.#listedBytes = listedBytes;
+    this.#dueMs = clock.monoMs() + this.#everyMs() * (1 + JITTER * random.next());
   }
 
   #find(name: string, signal: AbortSignal): Promise<ListedBlueprint | undefined> {
@@ -276,6 +283,10 @@ export class ListingLane implements Listing {
 /** The listing lane over its parts. */
 export function createListingLane(parts: LinkParts, connection: Connection, claims: ClaimsLane): ListingLane {
   return new ListingLane(parts, connection, claims);
+}
+
+function receivedBytes(colony: Colony): number {
+  return colony.traffic().list?.receivedBytes ?? 0;
 }
 
 /** What is in force here and came from the server. */

@@ -13,9 +13,9 @@ const METERED_MS = 1_800_000;
 /** So many processes are taken in a row from a metered link. */
 const MOST_TAKEN = 50;
 
-/** A heartbeat comes this part of the stale time after the last assign, and up to a sixth of that earlier. */
+/** A heartbeat comes this part of the stale time after the last assign, and up to a twentieth of that earlier. */
 const HEARTBEAT_PART = 1 / 3;
-const HEARTBEAT_JITTER = 1 / 6;
+const HEARTBEAT_JITTER = 1 / 20;
 
 /** Gets processes, and keeps the registration while there are none to get. */
 export interface Poll extends Lane {
@@ -113,7 +113,7 @@ class PollLane implements Poll {
     }
     this.#retry.succeeded();
     const everyMs = settings.listEveryMs ?? METERED_MS;
-    await this.#bell.wait(everyMs * (0.9 + 0.1 * random.next()), signal);
+    await this.#bell.wait(everyMs * (1 + 0.1 * random.next()), signal);
   }
 
   /** undefined: there is none. */

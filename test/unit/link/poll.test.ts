@@ -174,9 +174,9 @@ describe('polling on a metered link', () => {
       for (let n = 0; n < 60; n += 1) colony.submit(aProcess(`p${n}`));
       await clock.advance(20 * MINUTE);
       assert.equal(taken.length, 0);
-      await clock.advance(10 * MINUTE);
+      await clock.advance(13 * MINUTE);
       assert.equal(taken.length, 50);
-      await clock.advance(30 * MINUTE);
+      await clock.advance(33 * MINUTE);
       assert.equal(taken.length, 60);
     }));
 
