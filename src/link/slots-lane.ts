@@ -26,8 +26,11 @@ const CONFIRM_MS = 90_000;
 /** Between two passes without a reason, so that nothing ever becomes a busy loop, milliseconds. */
 const LEAST_MS = 1_000;
 
-/** The longest wait that Node's timers know, milliseconds. */
-const FOREVER_MS = 2 ** 31 - 1;
+/** A time that never comes: a machine is up for longer than any number of milliseconds that would do as "long". */
+const NEVER_MS = Number.POSITIVE_INFINITY;
+
+/** The longest wait, milliseconds; after it comes a pass that finds nothing to do. */
+const LONGEST_MS = 86_400_000;
 
 type SlotsParts = Pick<
   LinkParts,
@@ -126,10 +129,10 @@ class Slots implements SlotsLane {
   async #step(host: LinkHost, signal: AbortSignal): Promise<number> {
     const { clock } = this.#parts;
     if (clock.monoMs() >= this.#notBeforeMs) await this.#tryPass(host, signal);
-    const retryMs = this.#isRetrying ? this.#notBeforeMs : FOREVER_MS;
+    const retryMs = this.#isRetrying ? this.#notBeforeMs : NEVER_MS;
     const isUp = this.#connection.state === 'Connected';
-    const lookMs = isUp ? Math.max(this.#nextLookMs, this.#notBeforeMs) : FOREVER_MS;
-    return Math.min(FOREVER_MS, Math.max(LEAST_MS, Math.min(retryMs, lookMs) - clock.monoMs()));
+    const lookMs = isUp ? Math.max(this.#nextLookMs, this.#notBeforeMs) : NEVER_MS;
+    return Math.min(LONGEST_MS, Math.max(LEAST_MS, Math.min(retryMs, lookMs) - clock.monoMs()));
   }
 
   async #tryPass(host: LinkHost, signal: AbortSignal): Promise<void> {
@@ -220,7 +223,7 @@ class Slots implements SlotsLane {
     const leaving = leavingOf(before, this.#queue.deregister, containers);
     const others = provisioned(desired, before);
     const hasAny = wanted.length > 0 || others.length > 0;
-    if (!hasAny) this.#nextLookMs = FOREVER_MS;
+    if (!hasAny) this.#nextLookMs = NEVER_MS;
     const isLookDue = clock.monoMs() >= this.#nextLookMs;
     const left = JSON.stringify([
       unready.map(({ blueprint, index }) => [blueprint, index]),
@@ -273,7 +276,7 @@ class Slots implements SlotsLane {
     this.#revivals = hasRevived ? this.#revivals + 1 : 0;
     // Without the owner's key nothing can be done about what a look finds; only what others do may end it.
     const isUseful = owner !== undefined || hasTrouble;
-    const everyMs = isUseful ? LOOK_EVERY_MS[this.#connection.linkClass] : FOREVER_MS;
+    const everyMs = isUseful ? LOOK_EVERY_MS[this.#connection.linkClass] : NEVER_MS;
     const confirmMs = hasRevived ? CONFIRM_MS * 2 ** Math.min(this.#revivals - 1, 10) : everyMs;
     this.#nextLookMs = clock.monoMs() + Math.min(everyMs, confirmMs) * (0.9 + 0.1 * random.next());
   }
