@@ -124,6 +124,20 @@ export const COMMANDS: readonly Command[] = [
     run: async (call) => (await import('./confirm-removal.ts')).confirmRemoval(call),
   },
   {
+    name: 'link-class',
+    summary: 'Show what the link to the server may cost, or switch it.',
+    args: '[normal|metered]',
+    maxArgs: 1,
+    flags: [],
+    options: ['socket', 'config'],
+    examples: [
+      ['colonies-edge link-class', 'show it'],
+      ['colonies-edge link-class metered', 'poll just often enough to stay registered'],
+    ],
+    notes: 'Holds until the agent ends; --link-class or the configuration file make it last.',
+    run: async (call) => (await import('./link-class.ts')).linkClass(call),
+  },
+  {
     name: 'logs',
     summary: 'Show the output of the containers of a blueprint.',
     args: 'NAME',

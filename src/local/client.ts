@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from 'node:http';
 import { EdgeError, errorCode, errorText } from '../base/errors.ts';
+import type { LinkClass } from '../model/link.ts';
 import type { AgentEvent, AgentStatus, PlanReport } from '../model/status.ts';
 
 /** No answer is larger, unless something else listens there. */
@@ -24,6 +25,8 @@ export interface AgentClient {
   plan(options: AskOptions): Promise<PlanReport>;
   /** Says that the blueprints missing on the server are really meant to go; their names. */
   confirmRemoval(options: AskOptions): Promise<readonly string[]>;
+  /** Switches what the link may cost, until the agent ends. */
+  setLinkClass(linkClass: LinkClass, options: AskOptions): Promise<void>;
   /** Events with `seq` greater than `after`; with `follow` it ends only when the agent or the signal does. */
   events(after: number, options: AskOptions & { follow: boolean }): AsyncGenerator<EventLine>;
 }
@@ -44,6 +47,9 @@ export function createAgentClient(path: string): AgentClient {
       const { names } = membersOf(await askJson(path, '/v1/confirm-removal', options, 'POST'));
       if (isTexts(names)) return names;
       throw strange(path, 'its answer has another form; is the agent of another version?');
+    },
+    async setLinkClass(linkClass, options) {
+      await askJson(path, `/v1/link-class?to=${linkClass}`, options, 'POST');
     },
     async *events(after, options) {
       const follow = options.follow ? '&follow=1' : '';

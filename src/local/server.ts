@@ -26,7 +26,8 @@ export interface LocalServer {
 
 /**
  * The agent's own HTTP interface over a Unix socket: `GET /v1/status`, `/v1/plan`, `/v1/events?after=N[&follow=1]`
- * (newline-delimited JSON) and `/v1/metrics` (Prometheus text); `POST /v1/confirm-removal` gives the names that it sets free.
+ * (newline-delimited JSON) and `/v1/metrics` (Prometheus text); `POST /v1/confirm-removal` gives the names that it sets
+ * free, `POST /v1/link-class?to=normal|metered` the class that is in force then.
  * Every answer closes its connection. Throws as `listenOn`.
  */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
@@ -75,8 +76,8 @@ function answer(
   const route = url.pathname;
   if (!ROUTES.includes(route)) {
     sendProblem(response, 404, `there is no ${route}; there are ${ROUTES.join(', ')}`);
-  } else if (route === CONFIRM) {
-    if (request.method === 'POST') sendJson(response, 200, { names: options.view.confirmRemoval() });
+  } else if (route === CONFIRM || route === LINK_CLASS) {
+    if (request.method === 'POST') change(response, url, options.view);
     else {
       response.setHeader('allow', 'POST');
       sendProblem(response, 405, `${request.method} is not possible; ${route} changes something: POST`);
@@ -92,7 +93,21 @@ function answer(
 }
 
 const CONFIRM = '/v1/confirm-removal';
-const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', CONFIRM];
+const LINK_CLASS = '/v1/link-class';
+const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', CONFIRM, LINK_CLASS];
+
+/** The routes that change something. */
+function change(response: ServerResponse, url: URL, view: AgentView): void {
+  if (url.pathname === CONFIRM) {
+    sendJson(response, 200, { names: view.confirmRemoval() });
+    return;
+  }
+  const linkClass = url.searchParams.get('to');
+  if (linkClass !== 'normal' && linkClass !== 'metered')
+    sendProblem(response, 400, 'to must be normal or metered');
+  else if (view.setLinkClass(linkClass)) sendJson(response, 200, { linkClass });
+  else sendProblem(response, 409, 'no server is configured, so there is no link');
+}
 
 function sendEvents(
   request: IncomingMessage,

@@ -1,4 +1,4 @@
-import type { LinkStatus } from './link.ts';
+import type { LinkClass, LinkStatus } from './link.ts';
 import type { Problem } from './problem.ts';
 import type { Reason } from './reason.ts';
 
@@ -170,4 +170,6 @@ export interface AgentView {
   onEvent(listener: (event: AgentEvent) => void): () => void;
   /** As `Link.confirmRemoval`; empty also when no server is configured. */
   confirmRemoval(): readonly string[];
+  /** As `Link.setLinkClass`, until the agent ends; false: no server is configured. */
+  setLinkClass(linkClass: LinkClass): boolean;
 }

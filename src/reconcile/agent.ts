@@ -4,7 +4,7 @@ import { EdgeError } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
-import type { ForceResult } from '../model/link.ts';
+import type { ForceResult, LinkClass } from '../model/link.ts';
 import type { ObservedState, Setback } from '../model/observed.ts';
 import type { Engine, EngineEvent } from '../model/ports.ts';
 import type { AgentEvent, AgentStatus, BlueprintReport, PlanReport } from '../model/status.ts';
@@ -323,6 +323,13 @@ class AgentLoop implements Agent {
     const names = this.#parts.link?.confirmRemoval() ?? [];
     for (const blueprint of names) this.#journal.add('warn', 'removal confirmed', { blueprint });
     return names;
+  }
+
+  setLinkClass(linkClass: LinkClass): boolean {
+    const { link } = this.#parts;
+    link?.setLinkClass(linkClass);
+    if (link !== undefined) this.#journal.add('info', 'link class set', { detail: linkClass });
+    return link !== undefined;
   }
 
   events(after: number): readonly AgentEvent[] {

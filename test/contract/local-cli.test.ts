@@ -8,6 +8,7 @@ import { dispatch } from '../../src/cli/dispatch.ts';
 import { startLocalServer } from '../../src/local/server.ts';
 import { fakeView } from '../fakes/agent-view.ts';
 import { fakeIo } from '../fakes/io.ts';
+import { sampleLinkStatus } from '../fakes/link-status.ts';
 
 interface Cleanup {
   after(fn: () => unknown): void;
@@ -65,6 +66,19 @@ test('confirm-removal prints what will be removed, and ends well when nothing wa
   assert.match(out, /^these will be removed, .*:\n {2}c1-db\n {2}c1-web\n$/);
   assert.equal((await call('confirm-removal')).out, 'nothing waits for a confirmation\n');
   assert.deepEqual(JSON.parse((await call('confirm-removal', '--json')).out), { names: [] });
+});
+
+test('link-class shows and switches what the link may cost, where there is a link', async (t) => {
+  const { view, call } = await agentAt(t);
+  const without = await call('link-class', 'metered');
+  assert.deepEqual([without.code, /no server is configured/.test(without.err)], [1, true]);
+  const { server, ...rest } = view.current;
+  view.current = { ...rest, server: server ?? sampleLinkStatus() };
+  view.linkClass = 'normal';
+  assert.equal((await call('link-class')).out, 'normal\n');
+  assert.equal((await call('link-class', 'metered')).out, 'metered\n');
+  assert.equal(view.linkClass, 'metered');
+  assert.equal((await call('link-class', 'cheap')).code, 2);
 });
 
 test('plan asks the running agent', async (t) => {

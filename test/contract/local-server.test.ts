@@ -140,6 +140,17 @@ test('a removal is confirmed by a POST and by nothing else', async (t) => {
   assert.deepEqual(await client.confirmRemoval({ signal }), []);
 });
 
+test('the link class is switched by a POST that names one, where there is a link', async (t) => {
+  const { path, view, client } = await started(t);
+  const post = (to: string) => raw(path, `POST /v1/link-class${to} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  assert.match(await post('?to=metered'), /^HTTP\/1\.1 409 [\s\S]*no server is configured/);
+  view.linkClass = 'normal';
+  assert.match(await post('?to=cheap'), /^HTTP\/1\.1 400 [\s\S]*normal or metered/);
+  assert.equal(view.linkClass, 'normal');
+  await client.setLinkClass('metered', { signal });
+  assert.equal(view.linkClass, 'metered');
+});
+
 test('metrics name the blueprints, with dangerous names escaped', async (t) => {
   const { path, view } = await started(t);
   const report = view.current.blueprints[0];

@@ -72,6 +72,8 @@ test('version and help end with 0', async () => {
     'status',
     'validate',
     'events',
+    'confirm-removal',
+    'link-class',
     'logs',
     'doctor',
     'register',

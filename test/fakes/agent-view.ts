@@ -1,4 +1,5 @@
 import { Ring } from '../../src/base/ring.ts';
+import type { LinkClass } from '../../src/model/link.ts';
 import type { AgentEvent, AgentStatus, AgentView } from '../../src/model/status.ts';
 import { sampleStatus } from './sample-status.ts';
 
@@ -6,6 +7,8 @@ import { sampleStatus } from './sample-status.ts';
 export interface FakeView extends AgentView {
   current: AgentStatus;
   push(message: string): AgentEvent;
+  /** undefined: no server is configured. */
+  linkClass: LinkClass | undefined;
   /** Names that are missing, until somebody confirms it. */
   suspects: readonly string[];
   /** Listeners for events at this moment. */
@@ -25,6 +28,12 @@ export function fakeView(ringSize = 100): FakeView {
       const names = this.suspects;
       this.suspects = [];
       return names;
+    },
+    linkClass: undefined,
+    setLinkClass(linkClass) {
+      if (this.linkClass === undefined) return false;
+      this.linkClass = linkClass;
+      return true;
     },
     plan: () => ({ converged: true, actions: [], holds: [], text: '' }),
     events: (after) => ring.after(after),
