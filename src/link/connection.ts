@@ -25,6 +25,15 @@ const SUSPECT_SPREAD_MS = 2_000;
 /** The same after the machine's addresses changed: a train is back in town. */
 const NEW_NETWORK_SPREAD_MS = 1_500;
 
+/**
+ * After an outage that may have been everybody's, what there is to catch up with is spread over this time, milliseconds:
+ * else each agent's ten calls would come within one second.
+ */
+const CATCH_UP_MS = 5_000;
+
+/** Shorter ones are not spread: whoever was away so briefly has little to catch up with. */
+const LONG_AWAY_MS = 30_000;
+
 /** Revived, and swept again before the next assign: so often in a row, then at the next attempt. */
 const MOST_ROUNDS = 3;
 
@@ -73,6 +82,8 @@ class LinkConnection implements LiveConnection {
   /** The user's key was refused since the state changed last. */
   #isUserRefused = false;
   #refusals = 0;
+  /** Monotonic time until which calls are spread. */
+  #spreadUntilMs = Number.NEGATIVE_INFINITY;
   #nextTryMs: number;
   readonly #network = new Network();
 
@@ -160,6 +171,8 @@ class LinkConnection implements LiveConnection {
     const network = this.#network.signal;
     const { signal, release } = eitherSignal(outer, network);
     try {
+      const spreadMs = this.#spreadUntilMs - this.#parts.clock.monoMs();
+      if (spreadMs > 0) await this.#parts.clock.sleep(spreadMs * this.#parts.random.next(), signal);
       const result = await work(colony, signal);
       this.#contact();
       return result;
@@ -280,7 +293,9 @@ class LinkConnection implements LiveConnection {
     const isNew = this.#standing.change('Connected');
     if (isNew) {
       const away = this.#standing.takeAway();
-      const awayS = away === undefined ? 0 : Math.round((away.until - away.since) / 1000);
+      const awayMs = away === undefined ? 0 : away.until - away.since;
+      const awayS = Math.round(awayMs / 1000);
+      if (awayMs >= LONG_AWAY_MS) this.#spreadUntilMs = this.#parts.clock.monoMs() + CATCH_UP_MS;
       host.event('info', 'link is up', away === undefined ? {} : { detail: `was away for ${awayS} s` });
       this.#ups.tell(away);
     }

@@ -22,6 +22,9 @@ const HOLD_MS = { normal: 600_000, metered: 14_400_000 };
 /** Each is held up to this part shorter. */
 const HOLD_JITTER = 0.1;
 
+/** The server's list may be here before the answer of an assign that was made before it, milliseconds. */
+const ON_ITS_WAY_MS = 1_000;
+
 /** Accepted closes that are remembered, so that a list asked for before them does not bring them back. */
 const MOST_CLOSED = 200;
 
@@ -272,7 +275,11 @@ class ProcessDesk implements Desk {
       } else if (assignmentOf(now) !== assignmentOf(entry.process)) this.#begin(this.#enter(now));
       else if (!entry.isBusy) this.#goOn(entry);
     }
-    const lost = held.filter(({ id }) => !this.#open.has(id) && !((this.#closed.get(id) ?? -1) >= askedMs));
+    const isMissed = ({ id }: ColonyProcess) =>
+      !this.#open.has(id) && !((this.#closed.get(id) ?? -1) >= askedMs);
+    // The answer of an assign may be on its way just now, and is not lost then.
+    if (held.some(isMissed)) await this.#parts.clock.sleep(ON_ITS_WAY_MS, signal);
+    const lost = held.filter(isMissed);
     // The schedule's among them wait since nobody knows when; those that were held when the last run ended are no news.
     for (const process of lost) this.#begin(this.#enter(process), 0);
     this.#tell(lost.filter((process) => !isSchedules(process)));

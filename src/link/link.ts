@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import { errorText } from '../base/errors.ts';
 import { within } from '../base/lanes.ts';
 import type { Link } from '../model/link.ts';
-import { ownAddresses } from './addresses.ts';
 import { createClaimsLane } from './claim.ts';
 import { createConnection } from './connection.ts';
 import { createDesk } from './desk.ts';
@@ -19,8 +18,7 @@ import { createSlotsLane } from './slots-lane.ts';
 const DRAIN_MS = 5_000;
 
 /** The link to the server over its parts; nothing happens until `run`. */
-export function createLink(given: LinkParts): Link {
-  const parts = { addresses: ownAddresses, ...given };
+export function createLink(parts: LinkParts): Link {
   const { clock, settings, colony, log } = parts;
   const lanes = createLanes(parts);
   const { connection, outbox, desk, poll, claims, listing, reporter, slots } = lanes;

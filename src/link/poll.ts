@@ -10,6 +10,9 @@ import { isAnswered } from './rule-link.ts';
 /** A metered link takes the queue this often, when it also lists, milliseconds. */
 const METERED_MS = 1_800_000;
 
+/** A poll that took this long is no part of a busy loop, milliseconds. */
+const HELD_MS = 10_000;
+
 /** So many processes are taken in a row from a metered link. */
 const MOST_TAKEN = 50;
 
@@ -74,9 +77,12 @@ class PollLane implements Poll {
   }
 
   async #polling(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
     while (!signal.aborted) {
+      let startMs = clock.monoMs();
       try {
         await this.#connection.whenUp(signal);
+        startMs = clock.monoMs();
         if (this.#connection.linkClass === 'normal') await this.#pollOnce(signal);
         else await this.#takeQueue(signal);
       } catch (error) {
@@ -84,6 +90,9 @@ class PollLane implements Poll {
         if (!(error instanceof EdgeError)) throw error;
         // The server may have assigned something whose answer did not arrive.
         if (!isAnswered(error.code)) this.#desk.sync();
+        // A poll that held for a while and then broke needs no longer wait; whether there is a link at all is found out
+        // by the connection, before the next one.
+        if (clock.monoMs() - startMs >= HELD_MS) this.#retry.reset();
         await this.#retry.wait(error, signal).catch(() => undefined);
       }
     }

@@ -23,7 +23,8 @@ export interface NodeOptions {
   settings?: Partial<LinkSettings>;
   ownerKey?: string;
   userKey?: string;
-  location?: string;
+  /** Default true. */
+  watchesAddresses?: boolean;
 }
 
 const ADDRESS = 'http://colony.test:50080';
@@ -65,7 +66,7 @@ export class LinkNode {
 
   /** The link of one life of the agent. */
   link(life: Life, seed: number): Link {
-    const { clock, store, log, settings, ownerKey, userKey } = this.#options;
+    const { clock, store, log, settings, ownerKey, userKey, watchesAddresses = true } = this.#options;
     const own = life.clock(clock);
     const open = (key: string, id: string | undefined) => ({
       server: ADDRESS,
@@ -85,7 +86,7 @@ export class LinkNode {
       newKey,
       slots: { load: () => disk.loadSlots(), save: (slots) => disk.saveSlots(slots) },
       outbox: disk,
-      addresses: () => this.address,
+      ...(watchesAddresses ? { addresses: () => this.address } : {}),
       clock: own,
       random: seededRandom(seed),
       log,

@@ -82,6 +82,12 @@ export class FakeColony implements Colony {
     this.#bell.ring();
   }
 
+  /** The link breaks: every call fails from now on, a long poll under way at once. */
+  breakLink(error: EdgeError): void {
+    this.failing.set('all', error);
+    this.#bell.ring();
+  }
+
   /** Calls whose text begins like this. */
   count(prefix: string): number {
     return this.calls.filter((call) => call.startsWith(prefix)).length;

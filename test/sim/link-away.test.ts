@@ -64,6 +64,9 @@ linkSimulation('a sweep is survived: containers run on, and an approval brings a
   sim.byHand.kill('db');
   await sim.until(() => sim.isRunning('db'), 'healed while unregistered', 5_000);
   sim.republish('web', [{ name: 'web-a' }]);
+  // Just after a sweep: a later approval may be swept away before the next attempt, and has to be repeated then.
+  const { clock } = sim;
+  await sim.run(MINUTE - ((clock.monoMs() - 1_000) % MINUTE) + 1_000);
   sim.colony.approve('gw-1');
   await sim.connected(21_000);
   await sim.caughtUp();

@@ -429,7 +429,9 @@ describe('a key that the server refuses', () => {
       assert.equal(isMember, false);
       accept(colony);
       await until('Connected', 20_000);
-      await list();
+      const listed = list();
+      await all.clock.advance(5_000);
+      await listed;
       assert.equal(colony.count('list'), 1);
     }));
 

@@ -446,12 +446,12 @@ describe('what the server has not accepted yet', () => {
     world.colony.held = [aProcess('lost-0')];
     await life(world, async ({ clock, colony, desk, connection, host }) => {
       const isFound = (limitMs: number) => clock.runUntil(() => colony.held.length === 0, limitMs);
-      assert.ok(await isFound(1_000));
+      assert.ok(await isFound(3_000));
       assert.equal(host.told.at(-1), 'info lost assignments found');
       const { length } = host.told;
       colony.held = [aProcess('lost-1', { blueprintName: '', isScheduled: true })];
       desk.sync();
-      assert.ok(await isFound(1_000), "the schedule's is not held any longer, and is no news");
+      assert.ok(await isFound(3_000), "the schedule's is not held any longer, and is no news");
       assert.equal(host.told.length, length);
       colony.failing.set('all', colonyError('COLONY_RESET'));
       await connection
@@ -461,7 +461,7 @@ describe('what the server has not accepted yet', () => {
       colony.failing.clear();
       colony.held = [aProcess('lost-2')];
       await clock.runUntil(() => connection.state === 'Connected', 10 * MINUTE);
-      assert.ok(await isFound(1_000));
+      assert.ok(await isFound(3_000));
       colony.held = [aProcess('lost-3')];
       assert.ok(await isFound(31 * MINUTE));
     });
