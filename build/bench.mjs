@@ -1,5 +1,5 @@
 // `npm run bench`: what the agent costs and how fast it is, on the real engine; a table, and .build/bench.json.
-// Usage: node build/bench.mjs [heal deploy idle growth] [--rounds=20] [--idle-seconds=300] [--cycles=500] [--sizes=1,10,50]
+// Usage: node build/bench.mjs [heal deploy idle growth link] [--rounds=20] [--idle-seconds=300] [--cycles=500] [--sizes=1,10,50]
 //        [--node-flags='--max-semi-space-size=1 ...'] for the agent's node
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -77,7 +77,9 @@ await runScript(async () => {
     nodeFlags: flag('node-flags', '').split(' ').filter(Boolean),
   };
   await ensurePackages();
-  const all = Object.entries(await import('./bench/parts.mjs'));
+  const { heal, deploy, idle, growth } = await import('./bench/parts.mjs');
+  const { link } = await import('./bench/colony.mjs');
+  const all = Object.entries({ heal, deploy, idle, growth, link });
   const unknown = wanted.filter((name) => !all.some(([part]) => part === name));
   if (unknown.length > 0) {
     console.error(
@@ -97,9 +99,7 @@ await runScript(async () => {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.once(signal, () => leave().then(() => process.exit(130)));
-  const order = ['heal', 'deploy', 'idle', 'growth'];
-  const parts = order.flatMap((name) => all.filter(([part]) => part === name));
-  const chosen = parts.filter(([name]) => wanted.length === 0 || wanted.includes(name));
+  const chosen = all.filter(([name]) => wanted.length === 0 || wanted.includes(name));
   const { figures, failed } = await measure(chosen, ground, options);
   const { Version } = await ground.client.call('GET', '/version');
   await leave();

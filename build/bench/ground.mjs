@@ -36,7 +36,7 @@ export class Ground {
     return this;
   }
 
-  /** An agent that is not started yet, on a folder of its own. @param {{ dockerHost?: string }} [options] */
+  /** An agent that is not started yet, on a folder of its own. @param {{ dockerHost?: string, extra?: string[] }} [options] */
   agent(options = {}) {
     const folder = join(this.folder, `a${this.count++}`);
     mkdirSync(join(folder, 'blueprints'), { recursive: true });

@@ -16,7 +16,7 @@ import { Relay } from './relay.mjs';
  * @param {Ground} ground @param {string} name @param {'kill' | 'remove'} how @returns {Promise<number>} milliseconds
  * from the moment its end was asked for
  */
-async function healOnce(ground, name, how) {
+export async function healOnce(ground, name, how) {
   const found = await ground.client.byName(name);
   if (found === undefined) throw new Error(`${name} is gone`);
   const began = Date.now();
