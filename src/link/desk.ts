@@ -6,21 +6,11 @@ import { type Entry, Handling } from './handling.ts';
 import type { OutboxKeeper } from './outbox.ts';
 import type { Connection, Lane, LinkParts, Looks } from './parts.ts';
 import { Retry } from './retry.ts';
-import { assignmentOf, isSchedules, type ProcessResult, summary, taskOf } from './rule-process.ts';
+import { assignmentOf, holdMs, isSchedules, type ProcessResult, summary, taskOf } from './rule-process.ts';
 import { Tasks } from './tasks.ts';
 
 /** How often the server is asked unasked which processes it takes for ours, milliseconds. */
 const SYNC_MS = { normal: 1_800_000, metered: 86_400_000 };
-
-/**
- * How long the schedule's processes are held, milliseconds. Each costs some 3 kB, says nothing that our own timer does
- * not, and the schedule makes the next one a minute after the last was closed: holding it is the only way to slow it
- * (PROTOCOL.md 10.2). Should we vanish meanwhile, the server takes it back with the registration.
- */
-const HOLD_MS = { normal: 600_000, metered: 14_400_000 };
-
-/** Each is held up to this part shorter. */
-const HOLD_JITTER = 0.1;
 
 /** The server's list may be here before the answer of an assign that was made before it, milliseconds. */
 const ON_ITS_WAY_MS = 1_000;
@@ -69,6 +59,8 @@ class ProcessDesk implements Desk {
   readonly #hurry: Doorbell;
   readonly #retry: Retry;
   readonly #tasks = new Tasks();
+  /** How many of the schedule's were taken, by kind. */
+  readonly #scheduled = new Map<string, number>();
   #order = 0;
   #failure: EdgeError | undefined;
   #running: { host: LinkHost; signal: AbortSignal; handling: Handling } | undefined;
@@ -135,7 +127,8 @@ class ProcessDesk implements Desk {
     return entry;
   }
 
-  #begin(entry: Entry, holdMs = this.#holdMs()): void {
+  /** `isLost`: nobody knows for how long it has been open. */
+  #begin(entry: Entry, isLost = false): void {
     const { host, handling } = this.#running ?? {};
     if (host === undefined || handling === undefined) return;
     const asked = taskOf(entry.process);
@@ -148,7 +141,7 @@ class ProcessDesk implements Desk {
       // Nothing is read, logged or written down for the schedule's: each would be two writes on a memory card, and after a
       // restart the server's list has it anyway.
       case 'summary':
-        this.#hold(entry, host, holdMs);
+        this.#hold(entry, host, isLost ? 0 : this.#holdMs(entry.process));
         return;
       case 'look':
         handling.look(entry);
@@ -164,8 +157,10 @@ class ProcessDesk implements Desk {
     }
   }
 
-  #holdMs(): number {
-    return HOLD_MS[this.#connection.linkClass] * (1 - HOLD_JITTER * this.#parts.random.next());
+  #holdMs({ kind }: ColonyProcess): number {
+    const before = this.#scheduled.get(kind) ?? 0;
+    this.#scheduled.set(kind, before + 1);
+    return holdMs(before, this.#connection.linkClass, this.#parts.random.next());
   }
 
   /** Closes a schedule's process after a while, with what there is to say then. */
@@ -281,7 +276,7 @@ class ProcessDesk implements Desk {
     if (held.some(isMissed)) await this.#parts.clock.sleep(ON_ITS_WAY_MS, signal);
     const lost = held.filter(isMissed);
     // The schedule's among them wait since nobody knows when; those that were held when the last run ended are no news.
-    for (const process of lost) this.#begin(this.#enter(process), 0);
+    for (const process of lost) this.#begin(this.#enter(process), true);
     this.#tell(lost.filter((process) => !isSchedules(process)));
     await this.#outbox.drop(over);
   }

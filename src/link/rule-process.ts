@@ -1,5 +1,6 @@
 import type { ColonyProcess } from '../model/colony.ts';
 import type { DesiredState } from '../model/desired.ts';
+import type { LinkClass } from '../model/link.ts';
 import { problemText } from '../model/problem.ts';
 import type { BlueprintReport } from '../model/status.ts';
 
@@ -40,6 +41,27 @@ export function taskOf(process: ColonyProcess): { task: Task } | { refused: stri
 /** Made by the server's schedule for all blueprints of a kind. */
 export function isSchedules({ blueprintName, isScheduled }: ColonyProcess): boolean {
   return isScheduled && blueprintName === '';
+}
+
+/** The first of each kind are closed at once; then they are held this long, and twice as long each time, milliseconds. */
+const HELD_FROM = 2;
+const FIRST_HOLD_MS = 30_000;
+const LONGEST_HOLD_MS: Readonly<Record<LinkClass, number>> = { normal: 600_000, metered: 14_400_000 };
+
+/** Each is held up to this part shorter. */
+const HOLD_JITTER = 0.1;
+
+/**
+ * How long a schedule's process is held, milliseconds; `before`: how many of its kind were taken before it in this run.
+ * Each costs some 3 kB and says nothing that our own timer does not, and the schedule makes the next one a minute after
+ * the last was closed: holding it is the only way to slow the schedule (PROTOCOL.md 10.2). Should we vanish meanwhile, the
+ * server takes it back with the registration.
+ */
+export function holdMs(before: number, linkClass: LinkClass, random: number): number {
+  if (before < HELD_FROM) return 0;
+  const longestMs = LONGEST_HOLD_MS[linkClass];
+  const ms = linkClass === 'metered' ? longestMs : FIRST_HOLD_MS * 2 ** Math.min(10, before - HELD_FROM);
+  return Math.min(longestMs, ms) * (1 - HOLD_JITTER * random);
 }
 
 /** Two assignments of one process differ in this. */
