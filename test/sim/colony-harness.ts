@@ -80,6 +80,8 @@ export interface NodeOptions {
   key?: { key: string; id: string };
   /** false: nobody looks at the machine's addresses, which is done so often that years take minutes. */
   hasAddresses?: boolean;
+  /** Default: where blueprints are. */
+  site?: string;
 }
 
 /** A whole agent on fakes with its own way to the server; keys, disk, engine and way outlive the agent. */
@@ -88,18 +90,19 @@ export class ColonyNode extends Harness {
   readonly name: string;
   readonly way: MemoryLink;
   key: { key: string; id: string };
+  readonly site: string;
   readonly #given: NodeOptions;
   readonly #current: { link?: Link };
   #driving = new AbortController();
 
   constructor(sim: ColonySim, given: NodeOptions) {
-    const { name = SIM_NODE, seed = 1, agent = {} } = given;
+    const { name = SIM_NODE, seed = 1, agent = {}, site = SITE } = given;
     const current: { link?: Link } = {};
     super({
       seed,
       clock: sim.clock,
       hasDirectory: false,
-      settings: { node: name, colony: 'dev', location: SITE, ...agent },
+      settings: { node: name, colony: 'dev', location: site, ...agent },
       link: (life, linkSeed) => {
         current.link = this.#link(life, linkSeed);
         return current.link;
@@ -108,6 +111,7 @@ export class ColonyNode extends Harness {
     });
     this.sim = sim;
     this.name = name;
+    this.site = site;
     this.#given = given;
     this.#current = current;
     this.key = given.key ?? newKey();
@@ -120,7 +124,7 @@ export class ColonyNode extends Harness {
       id: this.key.id,
       name: this.name,
       type: 'docker-reconciler',
-      location: SITE,
+      location: this.site,
     });
     this.sim.world.approve(this.name);
   }
@@ -130,7 +134,7 @@ export class ColonyNode extends Harness {
     const { settings, withOwner = false } = this.#given;
     return resolver({
       node: this.name,
-      location: SITE,
+      location: this.site,
       colony: 'dev',
       unlocatedPolicy: settings?.unlocatedPolicy ?? 'claim',
       server: { host: 'colony.test', port: 50080, tls: false },
@@ -168,7 +172,7 @@ export class ColonyNode extends Harness {
         colony: 'dev',
         executorName: this.name,
         node: this.name,
-        location: SITE,
+        location: this.site,
         ...settings,
       }),
     };
