@@ -43,7 +43,7 @@ export class AgentUnderTest {
   readonly blueprintDir: string;
   readonly stateDir: string;
   readonly socket: string;
-  readonly #options: AgentOptions;
+  #options: AgentOptions;
   #child: ChildProcess | undefined;
   #log = '';
 
@@ -103,9 +103,14 @@ export class AgentUnderTest {
     ];
   }
 
+  /** The next start has these variables instead of those it was made with. */
+  changeEnvironment(env: Readonly<Record<string, string>>): void {
+    this.#options = { ...this.#options, env };
+  }
+
   /** Environment of the program: nothing of the machine's own settings reaches it. */
   environment(): Record<string, string> {
-    const kept = ['PATH', 'HOME', 'TMPDIR', 'COLONIES_EDGE_TEST_RUN'].flatMap((name) => {
+    const kept = ['PATH', 'HOME', 'TMPDIR', 'EDGE_TEST_RUN'].flatMap((name) => {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value] as const];
     });
@@ -221,6 +226,11 @@ export class AgentUnderTest {
   /** Stops it gracefully, which must end with exit code 0. */
   async stop(): Promise<void> {
     assert.deepEqual(await this.kill('SIGTERM'), { code: 0, signal: null }, this.#tail());
+  }
+
+  /** Sends a signal that does not end the process. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
   }
 
   /** Sends a signal and waits for the end of the process. */
