@@ -297,12 +297,12 @@ export class ColonyNode extends Harness {
   }
 }
 
-/** A deployment as it is added to the server; `site` undefined: any node may take it. */
-export function onServer(document: DeploymentDocument, site: string | undefined = SITE): JsonMap {
+/** A deployment as it is added to the server; without a site any node may take it. */
+export function onServer(document: DeploymentDocument, site = SITE): JsonMap {
   const { kind, metadata, spec } = document;
   return {
     kind,
-    metadata: { ...metadata, colonyname: 'dev', ...(site === undefined ? {} : { locationname: site }) },
+    metadata: { ...metadata, colonyname: 'dev', ...(site === '' ? {} : { locationname: site }) },
     spec,
   };
 }

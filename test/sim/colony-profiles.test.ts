@@ -76,8 +76,12 @@ async function through(node: ColonyNode, changes: readonly LinkChange[], seed: n
   }
   await following;
   await node.caughtUp(HOUR);
+  // One of the schedule is held for up to ten minutes; none for ever.
+  const open = new Set(node.sim.world.openProcesses().map(({ id }) => id));
   await node.run(HOUR);
   await node.caughtUp();
+  const left = node.sim.world.openProcesses().filter(({ id }) => open.has(id));
+  assert.deepEqual(left, [], 'no process is left open');
   assert.ok(link.losses >= 2 && version >= 2, `${link.losses} losses, ${version} changes while away`);
   assert.equal(node.world.byName('leaving-a'), undefined);
   assert.equal(node.box('web-a').spec.env.V, String(version));
