@@ -118,7 +118,7 @@ export const COMMANDS: readonly Command[] = [
     maxArgs: 0,
     flags: [],
     options: ['socket', 'config'],
-    examples: [['colonies-edge confirm-removal', 'after status has said "mass removal suspected"']],
+    examples: [['colonies-edge confirm-removal', 'after status has said that all went missing at once']],
     notes:
       'Their containers are stopped and removed once the server has been asked again; named volumes stay unless a blueprint says otherwise.',
     run: async (call) => (await import('./confirm-removal.ts')).confirmRemoval(call),

@@ -2,7 +2,7 @@ import { EdgeError, errorCode } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { printable } from '../base/text.ts';
 import { changeExecutorId } from '../colony/messages-executor.ts';
-import { getProcessHistory } from '../colony/messages-process.ts';
+import { closeSuccessful, getProcessHistory, type Process } from '../colony/messages-process.ts';
 import { newKey } from '../colony/port.ts';
 import { createKeyFile, dropNextKey, nextKeyPath } from '../store/key-file.ts';
 import type { Call } from './call.ts';
@@ -14,7 +14,7 @@ import { beHeard, checkKey, withClient } from './registration.ts';
 
 /** As long as anything lives. */
 const EVER_S = 10 * 365 * 86_400;
-/** Processes of the schedule are held for seconds; then the moment has come. */
+/** What the agent is at work on is closed within seconds; then the moment has come. */
 const QUIET_MS = 30_000;
 
 /**
@@ -62,11 +62,17 @@ async function exchange(settings: ColonySettings, before: FoundKey, next: FoundK
   throw failure ?? unknownKey(settings, next);
 }
 
-/** A process held under the old id could be closed by nobody afterwards, and would stop its schedule for ever. */
+/**
+ * A process held under the old id could be closed by nobody afterwards, and would stop its schedule for ever. The
+ * schedule's own, which the agent holds back on purpose, are closed from here.
+ */
 async function untilQuiet(settings: ColonySettings, own: FoundKey, io: Io): Promise<void> {
   const endMs = io.clock.monoMs() + QUIET_MS;
   for (;;) {
-    const held = await heldBy(settings, own, own, io);
+    const held: string[] = [];
+    for (const process of await heldBy(settings, own, own, io))
+      if (isSchedules(process)) await closeFor(settings, own, process, io);
+      else held.push(process.processid);
     if (held.length === 0) return;
     if (io.clock.monoMs() >= endMs)
       throw new EdgeError(
@@ -78,13 +84,33 @@ async function untilQuiet(settings: ColonySettings, own: FoundKey, io: Io): Prom
   }
 }
 
-/** Ids of running processes of an identity. */
-function heldBy(settings: ColonySettings, whose: FoundKey, as: FoundKey, io: Io): Promise<readonly string[]> {
-  return withClient(settings, as.key, io, async (client) => {
-    const query = { executorId: whose.id, seconds: EVER_S, state: 'running' } as const;
-    const processes = await client.send(getProcessHistory(settings.colony, query), io.signal);
-    return processes.map(({ processid }) => processid);
-  });
+/** Made by the server's schedule for all blueprints of a kind: nothing is done for it that could be cut off. */
+function isSchedules({ processgraphid, spec }: Process): boolean {
+  return processgraphid !== '' && spec.funcname === 'reconcile' && !spec.kwargs.blueprintName;
+}
+
+async function closeFor(settings: ColonySettings, own: FoundKey, { processid }: Process, io: Io) {
+  try {
+    await withClient(settings, own.key, io, (client) =>
+      client.send(closeSuccessful(processid, ['closed for a change of key']), io.signal),
+    );
+  } catch (error) {
+    // The agent was faster.
+    if (!['COLONY_NOT_OURS', 'COLONY_CLOSED'].includes(errorCode(error) ?? '')) throw error;
+  }
+}
+
+/** Running processes of an identity. */
+function heldBy(
+  settings: ColonySettings,
+  whose: FoundKey,
+  as: FoundKey,
+  io: Io,
+): Promise<readonly Process[]> {
+  const query = { executorId: whose.id, seconds: EVER_S, state: 'running' } as const;
+  return withClient(settings, as.key, io, (client) =>
+    client.send(getProcessHistory(settings.colony, query), io.signal),
+  );
 }
 
 /** Makes the approval last, and looks for what was handed out in the moment of the exchange. */
@@ -96,8 +122,8 @@ async function leftBehind(settings: ColonySettings, before: FoundKey, after: Fou
     if (!isHeard) return [];
     const held = await heldBy(settings, before, after, io);
     return held.map(
-      (id) =>
-        `process ${id} was handed out to the old key meanwhile, and must be removed: it cannot be closed`,
+      ({ processid }) =>
+        `process ${processid} was handed out to the old key meanwhile, and must be removed: it cannot be closed`,
     );
   } catch (error) {
     return [

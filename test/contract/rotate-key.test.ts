@@ -7,8 +7,9 @@ import { colonySettings } from '../../src/cli/colony-settings.ts';
 import { knownKey } from '../../src/cli/known-key.ts';
 import { deriveId } from '../../src/colony/identity.ts';
 import { changeExecutorId } from '../../src/colony/messages-executor.ts';
-import { assign } from '../../src/colony/messages-process.ts';
+import { assign, closeSuccessful } from '../../src/colony/messages-process.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { FakeColonyOptions } from '../fakes/colony/index.ts';
 import { fakeIo } from '../fakes/io.ts';
 import { freshKey, hurriedClock, type Plant, plant } from './support/colony-cli.ts';
 import { clientTo } from './support/colony-server.ts';
@@ -21,8 +22,11 @@ const exists = (path: string) =>
   );
 
 /** A node that is approved, with a key in its file. */
-async function registered(t: TestContext): Promise<Plant & { next: string; id: string }> {
-  const p = await plant(t);
+async function registered(
+  t: TestContext,
+  options: FakeColonyOptions = {},
+): Promise<Plant & { next: string; id: string }> {
+  const p = await plant(t, options);
   assert.equal((await p.call(['register', '--owner-key-file', p.ownerFile])).code, 0);
   return { ...p, next: `${p.keyFile}.next`, id: await idIn(p.keyFile) };
 }
@@ -117,6 +121,23 @@ test('a node at work keeps its key, as nobody could close its processes under an
   assert.ok(err.includes(taken.processid), err);
   assert.equal(await idIn(p.keyFile), p.id);
   assert.equal(await exists(p.next), false);
+});
+
+test("the schedule's process that the agent holds back is closed, and is in nobody's way", async (t) => {
+  const seed = 'test/fixtures/seed-blueprints/docker-deployment-definition.json';
+  const definitions = [JSON.parse(await readFile(seed, 'utf8'))];
+  const p = await registered(t, { cronEveryMs: 100, checkEveryMs: 50, definitions });
+  const metadata = { name: 'web', colonyname: 'plant', locationname: 'barn' };
+  p.world.addBlueprint({ kind: 'DockerDeployment', metadata, spec: { instances: [] } });
+  const client = await clientOf(t, p);
+  const signal = AbortSignal.timeout(10_000);
+  const first = await client.send(assign('plant', 5), signal);
+  await client.send(closeSuccessful(first.processid, []), signal);
+  const held = await client.send(assign('plant', 5), signal);
+  assert.notEqual(held.processgraphid, '');
+  const { code, err } = await p.call(['rotate-key']);
+  assert.equal(code, 0, err);
+  assert.equal(p.world.processes().find(({ id }) => id === held.processid)?.state, 2);
 });
 
 test('a node that waits for its approval may exchange its key too', async (t) => {
