@@ -56,13 +56,12 @@ const HOUR_MS = 3_600_000;
 const REFUSED_MS = 20_000;
 
 /**
- * How long to wait between two attempts while refused for `refusedMs`: at most 20 s in the first hour, so that an
- * approval is caught before the next sweep takes it back (PROTOCOL.md 5.3); then at most 60 s, and on a metered link
- * one more minute for each further hour, up to 5 min. The last quarter is jitter.
+ * How long to wait between two attempts while refused for `refusedMs`: at most 20 s, so that an approval is caught before
+ * the next sweep takes it back (PROTOCOL.md 5.3); on a metered link, after the first hour, one more minute for each
+ * further hour, up to 5 min. The last quarter is jitter.
  */
 export function refusedWaitMs(refusedMs: number, linkClass: LinkClass, random: number): number {
   const hours = Math.floor(refusedMs / HOUR_MS);
-  const minutes = linkClass === 'metered' ? Math.min(5, hours) : 1;
-  const longestMs = hours < 1 ? REFUSED_MS : minutes * 60_000;
+  const longestMs = linkClass === 'normal' || hours < 1 ? REFUSED_MS : Math.min(5, hours) * 60_000;
   return Math.round(longestMs * (0.75 + random / 4));
 }
