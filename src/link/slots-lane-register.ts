@@ -211,7 +211,7 @@ export class RegistrationPass {
     return true;
   }
 
-  /** Lists the functions of revived executors again, each with its own key. */
+  /** Speaks for revived executors, each with its own key, and lists their functions again. */
   async addFunctions(others: readonly ProvisionedIdentity[], wanted: readonly WantedSlot[]): Promise<void> {
     const { parts, connection, functionsDue } = this.#lane;
     const own = wanted.flatMap((want) => {
@@ -228,10 +228,13 @@ export class RegistrationPass {
       const { executorName, executorType, key } = identity;
       const colony = parts.asSlot(new Secret(key));
       try {
-        const answer = await connection.call(
-          (_, within) => answerOf(colony.ensureFunction(executorName, executorType, FUNCTION, within)),
-          this.#signal,
-        );
+        const answer = await connection.call((_, within) => {
+          // Its own next call may come after the next sweep, which would take the approval back.
+          const heard = colony.heartbeat(within);
+          return answerOf(
+            heard.then(() => colony.ensureFunction(executorName, executorType, FUNCTION, within)),
+          );
+        }, this.#signal);
         if (answer.ok) functionsDue.delete(id);
         else this.#failures.push(`function ${FUNCTION} of ${executorName} is not listed: ${answer.text}`);
       } finally {

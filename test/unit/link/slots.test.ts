@@ -208,7 +208,8 @@ slots('a sweep that was faster than the executor is made good', async (bench) =>
   assert.ok(await bench.clock.runUntil(isApproved, 100_000), 'looked at again soon');
   const looks = calls(bench, 'getexecutorsmsg');
   await bench.run(3_600_000);
-  assert.ok(calls(bench, 'getexecutorsmsg') - looks <= 9, 'and then seldom');
+  // This executor never speaks for itself, and is swept again ten minutes after we did for it.
+  assert.ok(calls(bench, 'getexecutorsmsg') - looks <= 12, 'and then seldom');
 });
 
 slots('a spare identity that was swept is left until it is used', async (bench) => {
