@@ -9,7 +9,7 @@ import { healOnce } from './parts.mjs';
 /** @typedef {import('./parts.mjs').BenchOptions} BenchOptions */
 
 /** Simulated hours: a whole cycle of a metered link's rare calls. */
-const HOURS = { normal: 4, metered: 8 };
+const HOURS = { normal: 3, metered: 8 };
 const KILOBYTES = { normal: 500, metered: 60 };
 
 const median = (/** @type {number[]} */ values) => quantile(values, 0.5);
@@ -27,9 +27,9 @@ export async function link(ground, { rounds }) {
     bench.agent?.start();
     await bench.caughtUp();
     figures.push(...(await changes(bench, names, Math.ceil(rounds / 2), median(own))));
-    figures.push(...(await returns(bench, names, Math.ceil(rounds / 5))));
-    figures.push(...(await heals(bench, names, rounds)));
     figures.push(await counted(bench));
+    figures.push(...(await returns(bench, names, Math.ceil(rounds / 7))));
+    figures.push(...(await heals(bench, names, rounds)));
     // After a failure it stays for a moment, for its log.
     if (bench.agent !== undefined) await ground.undo(bench.agent);
     return figures;
@@ -91,7 +91,11 @@ async function returns(bench, names, rounds) {
   const waits = [];
   const times = [];
   for (let round = 0; round < rounds; round++) {
-    const { relay, ground } = bench;
+    const { relay, ground, agent } = bench;
+    // What failed in the round before would make the agent wait longer in this one.
+    await agent?.stop();
+    agent?.start();
+    await bench.caughtUp();
     relay?.cut();
     await bench.link('Offline');
     const some = names.slice(0, 3);
