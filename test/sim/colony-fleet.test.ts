@@ -57,6 +57,8 @@ function cheap(index: number, seed: number): Parameters<ColonySim['node']>[0] {
     seed: seed * 100_000 + index * 17,
     agent: { resyncMs: 60 * MINUTE },
     hasAddresses: false,
+    // Else each would read the blueprints of all.
+    settings: { unlocatedPolicy: 'ignore' },
     site: `site-${index}`,
   };
 }
