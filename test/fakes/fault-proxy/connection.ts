@@ -5,6 +5,7 @@ import { type Changed, cannedAnswer, changeOf } from './answers.ts';
 import type { TokenBucket } from './bucket.ts';
 import { type Direction, type Fault, isSilent, isSwallowed, type LinkShape } from './fault.ts';
 import { Lane } from './lane.ts';
+import { reset } from './reset.ts';
 import { HttpSplitter, type Part } from './splitter.ts';
 
 /** More than this on its way, and the sender is no longer read from. */
@@ -58,13 +59,13 @@ export class Connection {
   cut(tell: boolean): void {
     this.#mute();
     if (!tell) return;
-    this.#inward.resetAndDestroy();
-    this.#outward?.resetAndDestroy();
+    reset(this.#inward);
+    reset(this.#outward);
   }
 
   /** The link speaks again: the server hears that connections which lost bytes are no more. */
   release(): void {
-    if (this.#isMute.up || this.#isMute.down || this.#inward.destroyed) this.#outward?.resetAndDestroy();
+    if (this.#isMute.up || this.#isMute.down || this.#inward.destroyed) reset(this.#outward);
   }
 
   #lane(direction: Direction): Lane {
@@ -120,7 +121,7 @@ export class Connection {
     });
     outward.on('drain', () => this.#room('up'));
     outward.on('error', () => {
-      if (this.#isTold('down')) this.#inward.resetAndDestroy();
+      if (this.#isTold('down')) reset(this.#inward);
       else this.#mute();
     });
     outward.on('close', () => this.#checkOver());
@@ -130,7 +131,7 @@ export class Connection {
   #fromClient(chunk: Buffer): void {
     this.#link.onBytes('up', chunk.length);
     if (this.#link.fault().mode === 'reset') {
-      this.#inward.resetAndDestroy();
+      reset(this.#inward);
       return;
     }
     for (const part of this.#requests.take(chunk)) this.#request(part);
