@@ -15,6 +15,9 @@ const SYNC_MS = { normal: 1_800_000, metered: 86_400_000 };
 /** The server's list may be here before the answer of an assign that was made before it, milliseconds. */
 const ON_ITS_WAY_MS = 1_000;
 
+/** After a call was lost the list is read once more, after so many times the length of a long poll. */
+const LATE = { from: 1.1, spread: 0.4 };
+
 /** Accepted closes that are remembered, so that a list asked for before them does not bring them back. */
 const MOST_CLOSED = 200;
 
@@ -61,6 +64,8 @@ class ProcessDesk implements Desk {
   readonly #tasks = new Tasks();
   /** How many of the schedule's were taken, by kind. */
   readonly #scheduled = new Map<string, number>();
+  /** A call was lost: there is to be another look once the server has ended its long poll. */
+  #isLateDue = false;
   #order = 0;
   #failure: EdgeError | undefined;
   #running: { host: LinkHost; signal: AbortSignal; handling: Handling } | undefined;
@@ -85,6 +90,7 @@ class ProcessDesk implements Desk {
   }
 
   sync(): void {
+    this.#isLateDue = true;
     this.#bell.ring();
   }
 
@@ -106,7 +112,7 @@ class ProcessDesk implements Desk {
     }
     const stop = this.#connection.onUp(() => {
       this.#retry.reset();
-      this.#bell.ring();
+      this.sync();
       this.#hurry.ring();
     });
     await Promise.race([Promise.all([handling.run(), this.#syncing(signal)]), this.#tasks.failed]);
@@ -235,9 +241,24 @@ class ProcessDesk implements Desk {
     this.#bell.ring();
   }
 
+  /**
+   * A server that was not told of a broken connection serves the long poll on it to its end: what it gives away there
+   * is lost after the look that followed the reconnect.
+   */
+  #lateMs(): number {
+    const pollMs = 1_000 * this.#parts.settings.pollWaitS;
+    return pollMs * (LATE.from + LATE.spread * this.#parts.random.next());
+  }
+
   async #syncing(signal: AbortSignal): Promise<void> {
+    let waitMs: number = SYNC_MS[this.#connection.linkClass];
     while (!signal.aborted) {
-      await this.#bell.wait(SYNC_MS[this.#connection.linkClass], signal);
+      await this.#bell.wait(waitMs, signal);
+      const { linkClass } = this.#connection;
+      const isLateDue = this.#isLateDue;
+      this.#isLateDue = false;
+      // On a metered link there is hardly ever a long poll.
+      waitMs = isLateDue && linkClass === 'normal' ? this.#lateMs() : SYNC_MS[linkClass];
       try {
         const failure = this.#failure;
         this.#failure = undefined;
@@ -248,6 +269,7 @@ class ProcessDesk implements Desk {
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof EdgeError)) throw error;
+        this.#isLateDue ||= isLateDue;
         this.#failed(error);
       }
     }

@@ -460,6 +460,8 @@ describe('what the server has not accepted yet', () => {
       colony.held = [aProcess('lost-2')];
       await clock.runUntil(() => connection.state === 'Connected', 10 * MINUTE);
       assert.ok(await isFound(3_000));
+      colony.held = [aProcess('late')];
+      assert.ok(await isFound(90_000), 'what a dead long poll was given');
       colony.held = [aProcess('lost-3')];
       assert.ok(await isFound(31 * MINUTE));
     });
