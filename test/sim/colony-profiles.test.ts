@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { DAY, HOUR, MINUTE, PROFILES, type ProfileName, SECOND } from '../fakes/outages/profiles.ts';
 import { type LinkChange, schedule } from '../fakes/outages/schedule.ts';
 import { seededRandom } from '../fakes/random.ts';
+import { aside } from './aside.ts';
 import { deployment } from './blueprints.ts';
 import { type ColonyNode, ColonySim, seedFor } from './colony-harness.ts';
 
@@ -13,18 +13,22 @@ const HOURS: Readonly<Record<ProfileName, number>> = { train: 24, mine: 24, sate
 const HEAL_WITHIN_MS = 1_000;
 
 for (const name of Object.keys(PROFILES) as ProfileName[])
-  test(`${HOURS[name]} h on the link of the profile ${name}: healed as fast offline as online, caught up in the end, nothing left open`, async () => {
-    const seed = seedFor(21);
-    const sim = new ColonySim({ keepEnded: 2_000 });
-    const node = sim.node({ seed, withOwner: true });
-    try {
-      await through(node, schedule(PROFILES[name], { seed, hours: HOURS[name] }), seed);
-    } catch (error) {
-      throw new Error(`${name}, seed ${seed}: ${error}`, { cause: error });
-    } finally {
-      sim.close();
-    }
-  });
+  aside(
+    import.meta.url,
+    `${HOURS[name]} h on the link of the profile ${name}: healed as fast offline as online, caught up in the end, nothing left open`,
+    async () => {
+      const seed = seedFor(21);
+      const sim = new ColonySim({ keepEnded: 2_000 });
+      const node = sim.node({ seed, withOwner: true });
+      try {
+        await through(node, schedule(PROFILES[name], { seed, hours: HOURS[name] }), seed);
+      } catch (error) {
+        throw new Error(`${name}, seed ${seed}: ${error}`, { cause: error });
+      } finally {
+        sim.close();
+      }
+    },
+  );
 
 async function through(node: ColonyNode, changes: readonly LinkChange[], seed: number): Promise<void> {
   const dice = seededRandom(seed * 31);
@@ -100,7 +104,7 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
-test('a thousand disconnects in a row restart no container', async () => {
+aside(import.meta.url, 'a thousand disconnects in a row restart no container', async () => {
   const sim = new ColonySim({ keepEnded: 2_000 });
   const seed = seedFor(22);
   const node = sim.node({ seed, withOwner: true });
