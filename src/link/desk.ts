@@ -1,5 +1,5 @@
 import { EdgeError, errorCode } from '../base/errors.ts';
-import { Doorbell } from '../base/lanes.ts';
+import { Doorbell, within } from '../base/lanes.ts';
 import type { ColonyProcess } from '../model/colony.ts';
 import type { LinkHost } from '../model/link.ts';
 import { type Entry, Handling } from './handling.ts';
@@ -17,6 +17,9 @@ const ON_ITS_WAY_MS = 1_000;
 
 /** After a call was lost the list is read once more, after so many times the length of a long poll. */
 const LATE = { from: 1.1, spread: 0.4 };
+
+/** At the end, closing what is held may take so long, milliseconds. */
+const LAST_MS = 3_000;
 
 /** Accepted closes that are remembered, so that a list asked for before them does not bring them back. */
 const MOST_CLOSED = 200;
@@ -117,7 +120,32 @@ class ProcessDesk implements Desk {
     });
     await Promise.race([Promise.all([handling.run(), this.#syncing(signal)]), this.#tasks.failed]);
     stop();
-    await Promise.all([this.#tasks.idle(), this.#outbox.idle()]);
+    await Promise.all([this.#closeHeld(host), this.#tasks.idle(), this.#outbox.idle()]);
+  }
+
+  /** At the end: what is only held back is in nobody's way. A link that does not work now ends it; the next run's list
+   *  has it still. */
+  async #closeHeld(host: LinkHost): Promise<void> {
+    if (this.#connection.state !== 'Connected') return;
+    const held = [...this.#open.values()].filter(({ isHeld }) => isHeld === true);
+    const late = new AbortController();
+    const closing = held.map(({ process }) =>
+      this.#connection
+        .call(
+          (colony, inner) => colony.closeSuccessful(process.id, this.#summary(process, host), inner),
+          late.signal,
+        )
+        .catch((error) => {
+          if (!late.signal.aborted && !(error instanceof EdgeError)) throw error;
+        }),
+    );
+    await within(this.#parts.clock, LAST_MS, Promise.all(closing));
+    late.abort();
+  }
+
+  #summary({ kind }: ColonyProcess, host: LinkHost): readonly string[] {
+    const view = { desired: host.desired(), reports: host.reports(), elsewhere: host.elsewhere() };
+    return summary(kind, view).texts;
   }
 
   take(process: ColonyProcess): void {
@@ -177,9 +205,7 @@ class ProcessDesk implements Desk {
     this.#tasks.start(signal, async () => {
       if (ms > 0) await this.#parts.clock.sleep(ms, signal);
       entry.isHeld = false;
-      const { kind } = entry.process;
-      const view = { desired: host.desired(), reports: host.reports(), elsewhere: host.elsewhere() };
-      this.#close(entry, summary(kind, view));
+      this.#close(entry, { ok: true, texts: this.#summary(entry.process, host) });
     });
   }
 

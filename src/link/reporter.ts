@@ -291,6 +291,7 @@ class ReporterLane implements Reporter {
       gapMs: GAP_MS,
       mostGapMs: linkClass === 'metered' ? METERED_GAP_MS : GAP_MS,
       heartbeatMs: Math.min(everyMs, claimMs),
+      spread: linkClass === 'metered' ? 0.5 : 0.1,
     };
   }
 }

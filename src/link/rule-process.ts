@@ -43,9 +43,10 @@ export function isSchedules({ blueprintName, isScheduled }: ColonyProcess): bool
   return isScheduled && blueprintName === '';
 }
 
-/** The first of each kind are closed at once; then they are held this long, and twice as long each time, milliseconds. */
-const HELD_FROM = 2;
-const FIRST_HOLD_MS = 30_000;
+/** The first of each kind are closed at once, on a normal link a quarter of an hour's: whoever sets a node up sees the
+ *  schedule go on. Then they are held this long, and twice as long each time, milliseconds. */
+const HELD_FROM: Readonly<Record<LinkClass, number>> = { normal: 15, metered: 2 };
+const FIRST_HOLD_MS = 60_000;
 const LONGEST_HOLD_MS: Readonly<Record<LinkClass, number>> = { normal: 600_000, metered: 14_400_000 };
 
 /** Each is held up to this part shorter. */
@@ -58,9 +59,10 @@ const HOLD_JITTER = 0.1;
  * server takes it back with the registration.
  */
 export function holdMs(before: number, linkClass: LinkClass, random: number): number {
-  if (before < HELD_FROM) return 0;
+  const later = before - HELD_FROM[linkClass];
+  if (later < 0) return 0;
   const longestMs = LONGEST_HOLD_MS[linkClass];
-  const ms = linkClass === 'metered' ? longestMs : FIRST_HOLD_MS * 2 ** Math.min(10, before - HELD_FROM);
+  const ms = linkClass === 'metered' ? longestMs : FIRST_HOLD_MS * 2 ** Math.min(10, later);
   return Math.min(longestMs, ms) * (1 - HOLD_JITTER * random);
 }
 

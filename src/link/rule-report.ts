@@ -18,6 +18,8 @@ export interface Pace {
   mostGapMs: number;
   /** A status is sent again after this long, changed or not. */
   heartbeatMs: number;
+  /** Over how much of its interval a heartbeat is spread: on a metered link no hour is to have all of them. */
+  spread: number;
 }
 
 /** What the server was told of one blueprint. */
@@ -44,13 +46,13 @@ const SETTLED_MS = 30_000;
 const OVERDUE_PART = 0.1;
 const OVERDUE_MS = 120_000;
 
-/** Nothing is known of the server's copy yet. `random` in [0, 1) spreads the first heartbeat over the second half of the
+/** Nothing is known of the server's copy yet. `random` in [0, 1) spreads the first heartbeat over nine tenths of the
  *  interval: after a restart the last one may be a whole one old. */
 export function untold(nowMs: number, random: number, pace: Pace): Told {
   return {
     has: undefined,
     triedAtMs: undefined,
-    heartbeatAtMs: nowMs + pace.heartbeatMs * (0.5 + random / 2),
+    heartbeatAtMs: nowMs + pace.heartbeatMs * (0.1 + random * 0.9),
     everyMs: pace.heartbeatMs,
     burst: 0,
     overwrote: undefined,
@@ -95,12 +97,12 @@ export function tried(told: Told, nowMs: number, pace: Pace): Told {
   return { ...told, triedAtMs: nowMs, burst: isClose ? burst + 1 : Math.max(0, burst - 1) };
 }
 
-/** The server took it. `random` in [0, 1) spreads the next heartbeat over the last tenth of the interval. */
+/** The server took it. `random` in [0, 1) spreads the next heartbeat over the end of the interval. */
 export function accepted(told: Told, essence: string, nowMs: number, random: number, pace: Pace): Told {
   return {
     ...told,
     has: essence,
-    heartbeatAtMs: nowMs + pace.heartbeatMs * (0.9 + random * 0.1),
+    heartbeatAtMs: nowMs + pace.heartbeatMs * (1 - pace.spread * random),
     everyMs: pace.heartbeatMs,
   };
 }

@@ -12,8 +12,8 @@ import {
   untold,
 } from '../../../src/link/rule-report.ts';
 
-const NORMAL: Pace = { gapMs: 10_000, mostGapMs: 10_000, heartbeatMs: 900_000 };
-const METERED: Pace = { gapMs: 10_000, mostGapMs: 300_000, heartbeatMs: 14_400_000 };
+const NORMAL: Pace = { gapMs: 10_000, mostGapMs: 10_000, heartbeatMs: 900_000, spread: 0.1 };
+const METERED: Pace = { gapMs: 10_000, mostGapMs: 300_000, heartbeatMs: 14_400_000, spread: 0.5 };
 
 /** What happens to one blueprint, each after so many milliseconds. */
 type Step =
