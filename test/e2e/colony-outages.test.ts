@@ -89,7 +89,8 @@ describe('over links that come and go', { concurrency: true }, () => {
             track.agent.signal('SIGHUP');
             return track.proxy.counters().connections > connections;
           };
-          await eventually('the agent connects again', isBack);
+          // An answer that was lost with its connection is waited for until its deadline.
+          await eventually('the agent connects again', isBack, 30_000);
           track.proxy.cut({ tell: true });
         }
       });
