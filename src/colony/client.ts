@@ -21,11 +21,19 @@ export interface Deadlines {
   connectMs: number;
   /** Until an answer is read to its end. Default 60 s. */
   answerMs: number;
+  /** The same for a heartbeat, the attempt that finds a lost link again: one that fell into a hole must not keep the next
+   *  waiting. Default 15 s. */
+  heartbeatMs: number;
   /** The same for a long poll, on top of the time it waits on purpose. Default 20 s. */
   pollSlackMs: number;
 }
 
-const DEADLINES: Deadlines = { connectMs: 15_000, answerMs: 60_000, pollSlackMs: 20_000 };
+const DEADLINES: Deadlines = {
+  connectMs: 15_000,
+  answerMs: 60_000,
+  heartbeatMs: 15_000,
+  pollSlackMs: 20_000,
+};
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 export type KeySource = Secret | (() => Promise<Secret>) | undefined;
@@ -141,7 +149,7 @@ export function createColonyClient(options: ColonyClientOptions): ColonyClient {
   return {
     endpoint: server.origin,
     async send(call, outer) {
-      const ms = call.waitMs === undefined ? deadlines.answerMs : call.waitMs + deadlines.pollSlackMs;
+      const ms = deadlineMs(call, deadlines);
       const reply = await withDeadline(
         { clock, ms, outer, what: `${call.type} to ${server.host}` },
         async (signal) => {
@@ -181,6 +189,12 @@ function keyOnce(source: KeySource): (type: string) => Promise<Secret> {
     const text = `${type} needs a key to sign with`;
     throw new EdgeError(text, { code: 'KEY_MISSING', retry: 'permanent' });
   };
+}
+
+function deadlineMs({ waitMs, purpose }: Call<unknown>, deadlines: Deadlines): number {
+  if (waitMs !== undefined) return waitMs + deadlines.pollSlackMs;
+  const { answerMs, heartbeatMs } = deadlines;
+  return purpose === 'heartbeat' ? Math.min(heartbeatMs, answerMs) : answerMs;
 }
 
 /** What goes into each request line and head: a plain proxy wants the whole URL, and its credentials every time. */

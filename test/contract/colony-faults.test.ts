@@ -6,7 +6,7 @@ import { createColonyClient } from '../../src/colony/client.ts';
 import { recoverId } from '../../src/colony/crypto.ts';
 import { deriveId } from '../../src/colony/identity.ts';
 import { getExecutors } from '../../src/colony/messages-executor.ts';
-import { assign } from '../../src/colony/messages-process.ts';
+import { assign, heartbeat } from '../../src/colony/messages-process.ts';
 import { getVersion } from '../../src/colony/messages-server.ts';
 import { answer, clientTo, httpServer, KEY, rawServer, refusal } from './support/colony-server.ts';
 
@@ -122,6 +122,13 @@ test('a long poll may take the time it waits on purpose, and a little more', asy
   const started = performance.now();
   await assert.rejects(client.send(assign('dev', 1), never), { code: 'COLONY_TIMEOUT' });
   assert.ok(performance.now() - started >= 1_040);
+});
+
+test('a heartbeat is given up early, so that the next one can find the link', async (t) => {
+  const port = await httpServer(t, () => undefined);
+  const deadlines = { heartbeatMs: 40, answerMs: 600_000 };
+  const client = clientTo(t, `http://127.0.0.1:${port}`, { deadlines });
+  await assert.rejects(client.send(heartbeat('dev'), never), { code: 'COLONY_TIMEOUT' });
 });
 
 test('a caller that gives up is told so at once, and an aborted signal sends nothing', async (t) => {
