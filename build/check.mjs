@@ -14,8 +14,8 @@ await runScript(async () => {
   const { runPart, staticParts, testPart, total } = await import('./lib/parts.mjs');
   const parts = [
     ...staticParts(),
-    testPart('architecture', ['test/arch'], 60_000),
-    testPart('unit', ['test/unit'], 120_000),
+    testPart('architecture', ['test/arch'], 60_000, { processes: 1 }),
+    testPart('unit', ['test/unit'], 120_000, { processes: 2, concurrency: 2 }),
   ];
   const { passed, failed, skipped } = total(await Promise.all(parts.map((part) => runPart(part))));
   const took = duration(performance.now() - began);

@@ -1,6 +1,15 @@
 // Bundles the given test files (default: all below the given folders) and runs them with node:test.
 // Usage: node build/run-tests.mjs [--concurrency=N] [--only=PATTERN] [file or folder ...]
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { isMain, root } from './lib/project.mjs';
 import { killRunning, run } from './lib/run.mjs';
@@ -22,6 +31,7 @@ function filesBelow(path, ending) {
 /**
  * @typedef {object} TestOptions
  * @property {number} [concurrency] test files that run at the same time; default: one less than the processors
+ * @property {number} [processes] test files share so many processes; default: each has its own, which takes longer
  * @property {'inherit' | 'capture'} [output] default `inherit`
  * @property {number} [deadlineMs] for all of it; a file that hangs is stopped a little earlier, and named. Default 10 min
  * @property {string} [only] runs only tests whose name matches this pattern
@@ -46,7 +56,7 @@ export async function runTests(paths, options = {}) {
   const forget = () => rmSync(outdir, { recursive: true, force: true });
   process.once('exit', forget);
   try {
-    await bundleTests(entries, outdir);
+    await bundleTests(together(entries, options.processes, outdir), outdir);
     const deadlineMs = options.deadlineMs ?? 600_000;
     const tap = join(outdir, 'result.tap');
     const args = ['--enable-source-maps', '--test', `--test-timeout=${Math.round(deadlineMs * 0.95)}`];
@@ -79,13 +89,26 @@ export function countsOf(tap, code) {
   };
 }
 
+/** The files themselves, or one that imports each share of them. @param {readonly string[]} entries
+ * @param {number | undefined} processes @param {string} outdir @returns {readonly string[]} */
+function together(entries, processes, outdir) {
+  if (processes === undefined) return entries;
+  mkdirSync(join(outdir, 'shares'));
+  return Array.from({ length: processes }, (_, share) => {
+    const path = join(outdir, 'shares', `${share}.test.ts`);
+    const mine = entries.filter((_, index) => index % processes === share);
+    writeFileSync(path, mine.map((entry) => `import ${JSON.stringify(entry)};`).join('\n'));
+    return path;
+  });
+}
+
 /** @param {readonly string[]} entries @param {string} outdir */
 async function bundleTests(entries, outdir) {
   const { build } = await import('esbuild');
   await build({
     entryPoints: entries.map((entry) => relative(root, entry)),
     absWorkingDir: root,
-    outbase: 'test',
+    outbase: entries.some((entry) => entry.startsWith(outdir)) ? outdir : 'test',
     outdir,
     outExtension: { '.js': '.mjs' },
     bundle: true,

@@ -40,7 +40,7 @@ export function oneCheck(ok, output) {
 /**
  * Test folders as a part; every test counts.
  * @param {string} name @param {string[]} paths @param {number} deadlineMs
- * @param {{ concurrency?: number, env?: Record<string, string> }} [options] @returns {Part}
+ * @param {{ concurrency?: number, processes?: number, env?: Record<string, string> }} [options] @returns {Part}
  */
 export function testPart(name, paths, deadlineMs, options = {}) {
   return {
