@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { PROCESS_STATES } from '../../fakes/colony/index.ts';
 import { eventually } from '../../fakes/engine-fixture.ts';
 import { createFaultProxy, type FaultProxy } from '../../fakes/fault-proxy/proxy.ts';
@@ -7,7 +7,7 @@ import { scaledClock } from '../../fakes/scaled-clock.ts';
 import type { AgentUnderTest } from './agent.ts';
 import { deployment, single } from './blueprints.ts';
 import { openFakeColony } from './colony-grounds.ts';
-import { otherTime } from './fast-life.ts';
+import { heapFile, otherTime } from './fast-life.ts';
 import { Ground } from './ground.ts';
 import { healed, type Life, livesOf, running } from './healing.ts';
 
@@ -232,10 +232,13 @@ export class Track {
     return wrong.join('; ');
   }
 
-  /** Private memory of the agent, MiB. */
-  memoryMiB(): number {
-    const status = readFileSync(`/proc/${this.agent.pid}/status`, 'utf8');
-    return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+  /** What the agent keeps in memory when its garbage is collected, MiB. */
+  async memoryMiB(): Promise<number> {
+    const file = heapFile(this.ground.dir);
+    rmSync(file, { force: true });
+    this.agent.signal('SIGUSR2');
+    await eventually('the agent tells its memory', () => existsSync(file), 10_000);
+    return Number(readFileSync(file, 'utf8')) / 2 ** 20;
   }
 
   async close(): Promise<void> {

@@ -28,13 +28,32 @@ globalThis.Date = class Date extends Real {
 };
 `;
 
+/** At SIGUSR2 a process collects its garbage and writes the bytes that are left into this file. */
+const HEAP = (path: string) => `
+const { renameSync, writeFileSync } = require('node:fs');
+require('node:v8').setFlagsFromString('--expose-gc');
+const collect = require('node:vm').runInNewContext('gc');
+process.on('SIGUSR2', () => {
+  collect();
+  writeFileSync(${JSON.stringify(`${path}.tmp`)}, String(process.memoryUsage().heapUsed));
+  renameSync(${JSON.stringify(`${path}.tmp`)}, ${JSON.stringify(path)});
+});
+`;
+
+/** Where a process that lives in another time writes how much memory it really needs. */
+export const heapFile = (folder: string) => join(folder, 'heap');
+
 /**
  * NODE_OPTIONS for a program that lives faster or at another time; `folder` gets the file that does it. The program is the
  * built one all the same.
  */
 export function otherTime(folder: string, { factor, wallMs }: { factor?: number; wallMs?: number }): string {
   const path = join(folder, `time-${factor ?? 1}-${wallMs ?? 'now'}.cjs`);
-  const code = [factor === undefined ? '' : FASTER(factor), wallMs === undefined ? '' : WALL(wallMs)];
+  const code = [
+    HEAP(heapFile(folder)),
+    factor === undefined ? '' : FASTER(factor),
+    wallMs === undefined ? '' : WALL(wallMs),
+  ];
   writeFileSync(path, code.map((one) => `{${one}}`).join('\n'));
   return `--require ${path}`;
 }

@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net';
 
+/** A reset that has not closed its socket by then does not, milliseconds. */
+const LATE_MS = 200;
+
 const broken = new WeakSet<Socket>();
 
 /**
@@ -10,8 +13,12 @@ export function reset(socket: Socket | undefined): void {
   if (socket === undefined || broken.has(socket)) return;
   broken.add(socket);
   const { _handle: handle } = socket as unknown as { _handle?: { close(onClosed: () => void): void } | null };
+  const close = () => handle?.close(() => socket.emit('close', true));
   socket.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.syscall === 'reset') handle?.close(() => socket.emit('close', true));
+    if (error.syscall === 'reset') close();
   });
+  // Whatever else may keep it: nobody is to wait for a connection that was broken.
+  const late = setTimeout(close, LATE_MS).unref();
+  socket.on('close', () => clearTimeout(late));
   socket.resetAndDestroy();
 }
