@@ -35,7 +35,7 @@ const LONG_START_MS = 60_000;
 /** States in which a user's key still carries statuses. */
 const REFUSED: ReadonlySet<LinkState> = new Set<LinkState>(['PendingApproval', 'Unregistered', 'UnknownKey']);
 
-type ReporterParts = Pick<LinkParts, 'clock' | 'random' | 'log' | 'settings' | 'user'>;
+type ReporterParts = Pick<LinkParts, 'colony' | 'clock' | 'random' | 'log' | 'settings' | 'user'>;
 
 /** What the reporter needs of its neighbours. */
 export interface ReporterSources {
@@ -232,8 +232,10 @@ class ReporterLane implements Reporter {
   }
 
   #newEntry(blueprintId: string, copy: JsonObject): Entry {
-    const { clock, random } = this.#parts;
-    const told = untold(clock.monoMs(), random.next(), this.#pace(copy));
+    const { clock, random, colony } = this.#parts;
+    const claimedAt = typeof copy.claimedAt === 'string' ? Date.parse(copy.claimedAt) : Number.NaN;
+    const ageMs = (colony.serverNow() ?? Number.NaN) - claimedAt;
+    const told = untold(clock.monoMs(), random.next(), this.#pace(copy), ageMs > 0 ? ageMs : 0);
     const retry = new Retry(clock, random);
     const notBeforeMs = Number.NEGATIVE_INFINITY;
     return { told, blueprintId, copy, retry, notBeforeMs, problem: undefined };

@@ -47,12 +47,13 @@ const OVERDUE_PART = 0.1;
 const OVERDUE_MS = 120_000;
 
 /** Nothing is known of the server's copy yet. `random` in [0, 1) spreads the first heartbeat over nine tenths of the
- *  interval: after a restart the last one may be a whole one old. */
-export function untold(nowMs: number, random: number, pace: Pace): Told {
+ *  interval: after a restart the last one may be a whole one old. A claim goes on ageing over restarts. */
+export function untold(nowMs: number, random: number, pace: Pace, claimAgeMs = 0): Told {
   return {
     has: undefined,
     triedAtMs: undefined,
-    heartbeatAtMs: nowMs + pace.heartbeatMs * (0.1 + random * 0.9),
+    heartbeatAtMs:
+      nowMs + Math.min(pace.heartbeatMs * (0.1 + random * 0.9), Math.max(0, pace.heartbeatMs - claimAgeMs)),
     everyMs: pace.heartbeatMs,
     burst: 0,
     overwrote: undefined,

@@ -82,6 +82,9 @@ test('a holder that was restarted or away for less than its claim keeps what it 
         if (dice.below(3) === 0) await node.restartAgent();
         await sim.clock.advance(dice.below(20 * MINUTE));
         await node.way.set({ mode: 'pass' });
+        // Back before the next round, and heard of: two outages without a sign of life in between may be too long.
+        await node.reaches('Connected', 10 * MINUTE);
+        await sim.clock.advance(MINUTE);
       }
       await sim.clock.advance(dice.below(6 * MINUTE));
       assert.equal(where(sim), before, `round ${round}`);

@@ -29,8 +29,8 @@ aside(
       await node.run(30 * DAY);
       assert.equal(node.store.writes, writes, 'nothing was written in an idle month');
       const perDay = (node.way.sent - attempts) / DAYS;
-      // A minute without an answer, and between 0 and 5 min, so 2.5 min in the mean, until the next attempt.
-      assert.ok(perDay > 370 && perDay < 450, `${perDay} attempts a day`);
+      // 15 s without an answer, and between 0 and 5 min, so 2.5 min in the mean, until the next attempt.
+      assert.ok(perDay > 490 && perDay < 560, `${perDay} attempts a day`);
       await node.way.set({ mode: 'pass' });
       const backMs = await node.reaches('Connected');
       assert.ok(backMs <= 5 * MINUTE, `connected ${backMs} ms after the link was back`);

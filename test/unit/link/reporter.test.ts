@@ -58,6 +58,7 @@ class Bench {
     this.reporter = createReporter(
       {
         clock: this.clock,
+        colony: this.colony,
         random: seededRandom(7),
         log: this.log,
         settings: linkSettings(change),

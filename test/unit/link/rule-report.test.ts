@@ -205,3 +205,9 @@ test('a link that is no longer metered does not wait for the rare heartbeat', ()
   assert.ok(dueMs - one.nowMs <= NORMAL.heartbeatMs);
   assert.ok(dueAtMs(one.told, 'a', false, METERED) - one.nowMs > 10 * NORMAL.heartbeatMs);
 });
+
+test('a claim goes on ageing over a restart: it is renewed when its interval is over', () => {
+  assert.equal(Math.round(untold(0, 0.5, NORMAL).heartbeatAtMs), 495_000);
+  assert.equal(untold(0, 0.5, NORMAL, 800_000).heartbeatAtMs, 100_000);
+  assert.equal(untold(0, 0.5, NORMAL, 2_000_000).heartbeatAtMs, 0);
+});
