@@ -1,5 +1,5 @@
 // Bundles the given test files (default: all below the given folders) and runs them with node:test.
-// Usage: node build/run-tests.mjs [--concurrency=N] [--only=PATTERN] [file or folder ...]
+// Usage: node build/run-tests.mjs [--concurrency=N] [--only=PATTERN] [--file-seconds=N] [file or folder ...]
 import {
   existsSync,
   mkdirSync,
@@ -13,6 +13,10 @@ import {
 import { join, relative, resolve } from 'node:path';
 import { isMain, root } from './lib/project.mjs';
 import { killRunning, run } from './lib/run.mjs';
+import { FILE_LIMIT } from './lib/watchdog.mjs';
+
+/** A test file that takes longer hangs. */
+const FILE_MS = 300_000;
 
 /** All `*.test.ts` files below a path, sorted; none when the path does not exist. @param {string} path @returns {string[]} */
 export function testFiles(path) {
@@ -33,7 +37,8 @@ function filesBelow(path, ending) {
  * @property {number} [concurrency] test files that run at the same time; default: one less than the processors
  * @property {number} [processes] test files share so many processes; default: each has its own, which takes longer
  * @property {'inherit' | 'capture'} [output] default `inherit`
- * @property {number} [deadlineMs] for all of it; a file that hangs is stopped a little earlier, and named. Default 10 min
+ * @property {number} [deadlineMs] for all of it; default 10 min
+ * @property {number} [fileMs] for one file, which then says what it waits for; default 5 min, never more than `deadlineMs`
  * @property {string} [only] runs only tests whose name matches this pattern
  * @property {Record<string, string>} [env] added to the tests' environment
  *
@@ -59,7 +64,10 @@ export async function runTests(paths, options = {}) {
     await bundleTests(together(entries, options.processes, outdir), outdir);
     const deadlineMs = options.deadlineMs ?? 600_000;
     const tap = join(outdir, 'result.tap');
-    const args = ['--enable-source-maps', '--test', `--test-timeout=${Math.round(deadlineMs * 0.95)}`];
+    const fileMs = Math.round(Math.min(options.fileMs ?? FILE_MS, deadlineMs * 0.9));
+    // One that cannot even say so is ended from outside, a little later.
+    const args = ['--enable-source-maps', '--test', `--test-timeout=${fileMs + 5_000}`];
+    args.push(`--import=${join(root, 'build/lib/watchdog.mjs')}`);
     args.push('--test-reporter=spec', '--test-reporter-destination=stdout');
     args.push('--test-reporter=tap', `--test-reporter-destination=${tap}`);
     if (options.concurrency !== undefined) args.push(`--test-concurrency=${options.concurrency}`);
@@ -67,7 +75,7 @@ export async function runTests(paths, options = {}) {
     const result = await run(process.execPath, [...args, ...filesBelow(outdir, '.test.mjs')], {
       output: options.output ?? 'inherit',
       deadlineMs,
-      ...(options.env === undefined ? {} : { env: options.env }),
+      env: { ...options.env, [FILE_LIMIT]: String(fileMs) },
     });
     const text = existsSync(tap) ? readFileSync(tap, 'utf8') : '';
     return { code: result.code, output: result.output, ...countsOf(text, result.code) };
@@ -128,6 +136,7 @@ if (isMain('run-tests.mjs')) {
   const paths = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
   const concurrency = flag('concurrency');
   const only = flag('only');
+  const fileSeconds = flag('file-seconds');
   for (const signal of ['SIGINT', 'SIGTERM'])
     process.once(signal, () => {
       killRunning();
@@ -136,6 +145,7 @@ if (isMain('run-tests.mjs')) {
   const result = await runTests(paths.length > 0 ? paths : ['test'], {
     ...(concurrency === undefined ? {} : { concurrency: Number(concurrency) }),
     ...(only === undefined ? {} : { only }),
+    ...(fileSeconds === undefined ? {} : { fileMs: Number(fileSeconds) * 1000 }),
   });
   console.log(`${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`);
   process.exit(result.code);

@@ -1,5 +1,6 @@
 // Stands between agent and server on loopback: counts what is on the wire, and takes the way away.
 import { connect, createServer } from 'node:net';
+import { reset } from '../lib/reset.mjs';
 
 /** A listening relay to a port of loopback. */
 export class ColonyRelay {
@@ -21,7 +22,7 @@ export class ColonyRelay {
   #accept(inward) {
     if (!this.isOpen) {
       inward.on('error', () => {});
-      inward.resetAndDestroy();
+      reset(inward);
       return;
     }
     this.firstAt ??= Date.now();
@@ -59,7 +60,7 @@ export class ColonyRelay {
   /** The way breaks: connections are reset, new ones too. */
   cut() {
     this.isOpen = false;
-    for (const socket of this.sockets) socket.resetAndDestroy();
+    for (const socket of this.sockets) reset(socket);
   }
 
   /** The way is open again. @returns {number} since when, epoch milliseconds */

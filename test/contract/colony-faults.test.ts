@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { reset } from '../../build/lib/reset.mjs';
 import { systemClock } from '../../src/base/clock.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { createColonyClient } from '../../src/colony/client.ts';
@@ -159,7 +160,7 @@ test('a server that never answers, or sends one byte at a time, runs into the de
 
 test('a connection that breaks before or within the answer is a broken connection, never an answer', async (t) => {
   const acts: Parameters<typeof rawServer>[1][] = [
-    (socket) => socket.resetAndDestroy(),
+    reset,
     (socket) => socket.end(),
     (socket) => socket.end(`HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n${answer(VERSION)}`),
     (socket) => socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"pay\r\n'),

@@ -1,11 +1,11 @@
 import { connect, type Socket } from 'node:net';
+import { reset } from '../../../build/lib/reset.mjs';
 import type { Clock } from '../../../src/base/clock.ts';
 import type { Random } from '../../../src/base/random.ts';
 import { type Changed, cannedAnswer, changeOf } from './answers.ts';
 import type { TokenBucket } from './bucket.ts';
 import { type Direction, type Fault, isSilent, isSwallowed, type LinkShape } from './fault.ts';
 import { Lane } from './lane.ts';
-import { reset } from './reset.ts';
 import { HttpSplitter, type Part } from './splitter.ts';
 
 /** More than this on its way, and the sender is no longer read from. */

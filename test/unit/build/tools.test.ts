@@ -4,7 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import { root } from '../../../build/lib/project.mjs';
 import { run } from '../../../build/lib/run.mjs';
+import { FILE_LIMIT } from '../../../build/lib/watchdog.mjs';
 import { countsOf } from '../../../build/run-tests.mjs';
 import { tarOf } from '../../../build/tiny-image.mjs';
 
@@ -44,6 +46,19 @@ it('stops a command that hangs, with everything it started, and says so', async 
   const deadline = Date.now() + 5000;
   while (alive(child) && Date.now() < deadline) await new Promise((done) => setTimeout(done, 10));
   assert.equal(alive(child), false);
+});
+
+it('has a test file that hangs say what it waits for, and end', async () => {
+  const watched = (work: string) =>
+    run(process.execPath, [`--import=${join(root, 'build/lib/watchdog.mjs')}`, '-e', work], {
+      output: 'capture',
+      deadlineMs: 20_000,
+      env: { [FILE_LIMIT]: '300', NODE_TEST_CONTEXT: 'child-v8' },
+    });
+  const hung = await watched("require('node:net').createServer().listen(0, '127.0.0.1')");
+  assert.equal(hung.code, 1);
+  assert.match(hung.output, /not finished after 300 ms; still open: .*1 TCPServerWrap/);
+  assert.deepEqual(await watched(''), { code: 0, output: '', timedOut: false });
 });
 
 it('answers 127 for a command that does not exist', async () => {
