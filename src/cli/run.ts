@@ -1,5 +1,6 @@
 import { buildInfo } from '../base/build-info.ts';
 import { errorCode, errorText } from '../base/errors.ts';
+import { HeapKeeper } from '../base/heap.ts';
 import type { Logger } from '../base/log.ts';
 import { createEpisodes, createLogger } from '../base/log-writer.ts';
 import type { Config } from '../config/table.ts';
@@ -32,7 +33,9 @@ export async function run(call: Call): Promise<number> {
   });
   const rooms = await openRooms(config, { io, log, access: 'own' });
   try {
-    const agent = createAgent({ ...rooms.parts, log, settings: settingsOf(config, version) });
+    const heap = new HeapKeeper(io.clock);
+    const settings = settingsOf(config, version);
+    const agent = createAgent({ ...rooms.parts, log, settings, onQuiet: () => heap.tidy() });
     // On a terminal a hang-up means that it was closed, and ends the agent as it ends everything else there.
     if (!io.err.isTTY) io.onHangup(() => agent.refresh());
     const socket = new LocalSocket(config.socket, agent, log, io);

@@ -24,6 +24,8 @@ export interface AgentParts {
   random: Random;
   log: Logger;
   settings: AgentSettings;
+  /** Called when everything is done that could be done, before the agent waits for the next reason to look. */
+  onQuiet?(): void;
 }
 
 export interface AgentSettings {

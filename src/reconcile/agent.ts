@@ -103,6 +103,7 @@ class AgentLoop implements Agent {
     while (!alive.aborted) {
       const waitMs = this.#untilConfirmed(await this.#look(alive));
       this.#nextLookAt = this.#parts.clock.now() + waitMs;
+      if (this.#running.size === 0 && !this.#bell.isRung) this.#parts.onQuiet?.();
       await this.#parts.clock.sleep(gapMs, alive).catch(() => undefined);
       gapMs = this.#bell.isRung ? Math.min(gapMs * 2, MOST_GAP_MS) : GAP_MS;
       await this.#bell.wait(Math.max(0, waitMs - gapMs), alive);

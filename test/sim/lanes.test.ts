@@ -55,6 +55,8 @@ function start(change: { watch?: Engine['watch'] } = {}) {
   const engine = fake.open(life);
   if (change.watch !== undefined) engine.watch = change.watch;
   const link = new HandLink();
+  /** What was being done at each moment that the agent called quiet. */
+  const quiet: string[] = [];
   const agent = createAgent({
     engine,
     store: new FakeStore().open(life),
@@ -77,6 +79,13 @@ function start(change: { watch?: Engine['watch'] } = {}) {
       actionLanes: 8,
       defaultNetwork: 'colonies_default',
     },
+    onQuiet: () =>
+      quiet.push(
+        agent
+          .status()
+          .blueprints.flatMap(({ doing }) => doing)
+          .join(),
+      ),
   });
   const stop = new AbortController();
   const end: { error?: unknown; isOver: boolean } = { isOver: false };
@@ -89,7 +98,7 @@ function start(change: { watch?: Engine['watch'] } = {}) {
       end.isOver = true;
     },
   );
-  return { clock, fake, link, agent, stop, end };
+  return { clock, fake, link, agent, quiet, stop, end };
 }
 
 test('a lane that breaks ends the agent with its error', async () => {
@@ -147,4 +156,19 @@ test('the link hears of each look, sees its reports, and is part of the status',
   assert.equal(link.refreshed, 1);
   stop.abort(new Error('stopped by the test'));
   await clock.advance(15_000);
+});
+
+test('an agent says when it has nothing to do, and never while a call is under way', async () => {
+  const { clock, fake, quiet, stop } = start();
+  await clock.advance(10_000);
+  const before = quiet.length;
+  assert.ok(before > 0);
+  fake.byHand.kill('web');
+  await clock.advance(10_000);
+  assert.ok(quiet.length > before);
+  assert.deepEqual(
+    quiet.filter((doing) => doing !== ''),
+    [],
+  );
+  stop.abort(new Error('stopped by the test'));
 });
