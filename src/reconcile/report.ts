@@ -7,7 +7,8 @@ import { type Problem, problemText } from '../model/problem.ts';
 import type { Reason } from '../model/reason.ts';
 import type { BlueprintReport, Condition, Phase, Waiting } from '../model/status.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
-import { isReady, PROGRESS, type ReportInput, statusDocument } from './status-document.ts';
+import { isReady } from './readiness.ts';
+import { PROGRESS, type ReportInput, statusDocument } from './status-document.ts';
 import { actionText } from './text.ts';
 
 /** Holds on something the operator has still to provide. */

@@ -5,7 +5,7 @@ import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import { type Problem, problemText } from '../model/problem.ts';
 import type { Reason } from '../model/reason.ts';
 import type { BlueprintReport, Condition, InstanceStatus, Phase, StatusDocument } from '../model/status.ts';
-import { isCompleted } from './plan-steps.ts';
+import { isReady } from './readiness.ts';
 
 /** Everything a report is made of beside the desired state. */
 export interface ReportInput {
@@ -28,13 +28,6 @@ export interface ReportInput {
 
 /** Holds that are part of ordinary progress; all others mean that something is wrong. */
 export const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working']);
-
-/** Running, and healthy where there is a health check; a job that ended well counts too. */
-export function isReady(service: Service, container: ObservedContainer | undefined): boolean {
-  if (container === undefined) return false;
-  if (isCompleted(service, container)) return true;
-  return container.state === 'running' && (container.health === undefined || container.health === 'healthy');
-}
 
 /** What a status document is made of beside the report's input. */
 export interface DocumentInput {

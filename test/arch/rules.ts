@@ -91,7 +91,7 @@ export function packageViolations(files: readonly SourceFile[], declared: readon
 /** Files of which equal input must give equal output. */
 export function isPure(path: string): boolean {
   return (
-    /^src\/reconcile\/(plan|backoff|setback|order|drift|compose|report)[^/]*\.ts$/.test(path) ||
+    /^src\/reconcile\/(plan|backoff|setback|order|readiness|drift|compose|report)[^/]*\.ts$/.test(path) ||
     /^src\/link\/(rule|removal|claim-rule)[^/]*\.ts$/.test(path) ||
     path === 'src/base/backoff.ts' ||
     /^src\/(model|kinds)\//.test(path)
