@@ -2,7 +2,7 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pause } from './project.mjs';
+import { errorText, pause } from './project.mjs';
 
 /** @typedef {import('./engine.mjs').EngineClient} EngineClient */
 
@@ -67,8 +67,13 @@ export class Leftovers {
       });
   }
 
+  /** As far as it can be removed: after an interruption an engine of a test's own may still have mounts in it. */
   removeFolder() {
-    rmSync(this.folder, { recursive: true, force: true });
+    try {
+      rmSync(this.folder, { recursive: true, force: true });
+    } catch (error) {
+      console.error(`${this.folder} cannot be removed: ${errorText(error)}`);
+    }
   }
 }
 

@@ -11,6 +11,11 @@ export function printable(text: string): string {
     .replace(/\p{Surrogate}/gu, '?');
 }
 
+/** Text cut to at most so many UTF-16 units, `…` for the rest; never through the middle of a character. */
+export function bounded(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+}
+
 /** First code points of ranges that terminals draw two columns wide, with their last ones (Unicode UAX #11, W and F). */
 const WIDE: readonly (readonly [number, number])[] = [
   [0x1100, 0x115f],

@@ -95,8 +95,6 @@ export async function openLink(config: Config, parts: LinkRoomParts): Promise<Op
 }
 
 function linkSettings(config: Config, version: string): LinkSettings {
-  const { linkClass, listEveryMs } = config;
-  const usualMs = linkClass === 'metered' ? 30 * 60_000 : 5 * 60_000;
   return {
     colony: config.colony,
     executorName: config.executorName,
@@ -105,10 +103,9 @@ function linkSettings(config: Config, version: string): LinkSettings {
     location: config.location,
     version,
     unlocatedPolicy: config.unlocatedPolicy,
-    linkClass,
+    linkClass: config.linkClass,
     pollWaitS: Math.round(config.pollWaitMs / 1000),
-    // The usual time goes with the class, which may be switched while running.
-    listEveryMs: listEveryMs === usualMs ? undefined : listEveryMs,
+    listEveryMs: config.listEveryMs,
     statusHeartbeatMs: config.statusHeartbeatMs,
     staleAfterMs: config.staleAfterMs,
   };

@@ -1,3 +1,4 @@
+import { bounded } from '../base/text.ts';
 import type { JsonObject } from '../model/blueprint.ts';
 
 /** Longest log line, and longest text of a closed process, in UTF-16 units. */
@@ -11,10 +12,7 @@ const LEAST_TEXT = 80;
 
 /** Text as the server's database takes it: without U+0000, and at most `most` units, the last one `…` when it was cut. */
 export function boundedText(text: string, most = MAX_TEXT): string {
-  const clean = text.replaceAll('\u0000', '');
-  if (clean.length <= most) return clean;
-  // Half a surrogate pair is no text.
-  return `${clean.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+  return bounded(text.replaceAll('\u0000', ''), most);
 }
 
 /** A process's output or errors, each bounded; what is too much is told by a last line. */
@@ -27,10 +25,10 @@ export function boundedTexts(texts: readonly string[]): string[] {
 /** A status document of at most 64 KiB: its longest texts are cut first, all of them to one length; no member, entry or
  *  key is lost, so a document of very many short texts stays larger. */
 export function boundedStatus(status: JsonObject): JsonObject {
-  let bounded = status;
-  for (let most = MAX_STATUS_BYTES / 2; most >= LEAST_TEXT && sizeOf(bounded) > MAX_STATUS_BYTES; most /= 2)
-    bounded = cutObject(status, Math.max(LEAST_TEXT, Math.floor(most)));
-  return bounded;
+  let shorter = status;
+  for (let most = MAX_STATUS_BYTES / 2; most >= LEAST_TEXT && sizeOf(shorter) > MAX_STATUS_BYTES; most /= 2)
+    shorter = cutObject(status, Math.max(LEAST_TEXT, Math.floor(most)));
+  return shorter;
 }
 
 function sizeOf(status: JsonObject): number {

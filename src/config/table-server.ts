@@ -1,10 +1,13 @@
 import { join } from 'node:path';
-import { decodeOneOf, decodePath, decodeText } from './option.ts';
+import { formatDuration } from '../base/duration.ts';
+import { decodeDuration, decodeOneOf, decodePath, decodeText } from './option.ts';
 import { duration, MINUTE_MS, option, optionalFile } from './rows.ts';
 import { decodeServer, SERVER_NAMES, serverFromEnv } from './server.ts';
 
 const group = 'ColonyOS server';
 const HOUR_MS = 60 * MINUTE_MS;
+
+const decodeListEvery = decodeDuration(30_000, 24 * HOUR_MS);
 
 /** A name in the colony. A colon in an executor's name breaks listings for everybody (PROTOCOL.md 5.2). */
 export const EXECUTOR_NAME = /^[^\s:\u0000-\u001f\u007f]+$/;
@@ -30,20 +33,18 @@ const PACE_OPTIONS = {
     },
     [30_000, 50_000, 55_000],
   ),
-  listEveryMs: {
-    ...duration(
-      {
-        flag: 'list-every',
-        key: 'listEvery',
-        group,
-        help: 'Time between two listings of the blueprints when nothing else asks for one.',
-      },
-      [30_000, 5 * MINUTE_MS, 24 * HOUR_MS],
-    ),
-    defaultText: '5m; on a metered link 30m; up to twice that for large colonies',
-    fallback: (_: unknown, others: Readonly<Record<string, unknown>>) =>
-      (others.linkClass === 'metered' ? 30 : 5) * MINUTE_MS,
-  },
+  listEveryMs: option<number | undefined>({
+    flag: 'list-every',
+    key: 'listEvery',
+    placeholder: 'DURATION',
+    group,
+    help: 'Time between two listings of the blueprints when nothing else asks for one.',
+    defaultText: 'auto: 5m; on a metered link 30m; up to twice that for large colonies',
+    example: 'auto',
+    fallback: () => undefined,
+    decode: (raw) => (raw === 'auto' ? { ok: true, value: undefined } : decodeListEvery(raw)),
+    show: (ms) => (ms === undefined ? 'auto' : formatDuration(ms)),
+  }),
   statusHeartbeatMs: duration(
     {
       flag: 'status-heartbeat',

@@ -1,9 +1,9 @@
 import { isoTime } from '../base/clock.ts';
 import { Ring } from '../base/ring.ts';
+import { bounded } from '../base/text.ts';
 import type { JsonObject } from '../model/blueprint.ts';
 import type { AgentEvent } from '../model/status.ts';
 import type { Away } from './parts.ts';
-import { bounded } from './rule-document.ts';
 
 /** Events kept while the server cannot be told. */
 const EVENTS_KEPT = 100;

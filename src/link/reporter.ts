@@ -8,6 +8,7 @@ import { OfflineMemory } from './offline.ts';
 import type { Away, Claims, Connection, Lane, LinkParts } from './parts.ts';
 import { Retry } from './retry.ts';
 import { essenceOf, serverDocument, writerOf } from './rule-document.ts';
+import { isRefused } from './rule-link.ts';
 import {
   accepted,
   dueAtMs,
@@ -31,9 +32,6 @@ const LOOK_MS = 60_000;
 
 /** A start that takes longer than this until the server answers is a disconnected period too, milliseconds. */
 const LONG_START_MS = 60_000;
-
-/** States in which a user's key still carries statuses. */
-const REFUSED: ReadonlySet<LinkState> = new Set<LinkState>(['PendingApproval', 'Unregistered', 'UnknownKey']);
 
 type ReporterParts = Pick<LinkParts, 'colony' | 'clock' | 'random' | 'log' | 'settings' | 'user'>;
 
@@ -187,8 +185,8 @@ class ReporterLane implements Reporter {
 
   #draft(report: BlueprintReport, { told, copy, notBeforeMs }: Entry): Draft {
     // What is said is what will be true when it is read: without a user's key only a link that is up carries it.
-    const isRefused = this.#parts.user !== undefined && REFUSED.has(this.#connection.state);
-    const state = isRefused ? this.#connection.state : 'Connected';
+    const now = this.#connection.state;
+    const state = this.#parts.user !== undefined && isRefused(now) ? now : 'Connected';
     if (state !== this.#stood.state) this.#stood = { state, since: isoTime(this.#parts.clock.now()) };
     const isUp = state === 'Connected';
     const stamp = this.#sources.claims.stamp(report.name);

@@ -26,11 +26,6 @@ export class Retry {
     this.#rule = rule;
   }
 
-  /** Failures in a row, without lasting success in between. */
-  get failures(): number {
-    return this.#failures;
-  }
-
   /** It failed: how long to wait, milliseconds. Never shorter than what the answerer asked for (`retryAfterMs` of the
    *  error); then the backoff comes on top, for everybody else was told the same time. */
   failed(error?: unknown): number {

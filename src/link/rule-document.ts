@@ -1,3 +1,4 @@
+import { bounded } from '../base/text.ts';
 import type { JsonObject } from '../model/blueprint.ts';
 import { fingerprint } from '../model/hash.ts';
 import type { Condition, InstanceStatus, StatusDocument } from '../model/status.ts';
@@ -106,11 +107,6 @@ function listOf(value: unknown): JsonObject[] {
   return Array.isArray(value)
     ? value.filter((item): item is JsonObject => typeof item === 'object' && item !== null)
     : [];
-}
-
-/** Text cut to at most so many characters, `…` for the rest. */
-export function bounded(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }
 
 /** The same value with every text free of U+0000 and of halves of characters, which do not come back as they were sent. */

@@ -1,7 +1,8 @@
 import { isoTime } from '../base/clock.ts';
+import { bounded } from '../base/text.ts';
 import type { AgentEvent } from '../model/status.ts';
 import type { OfflineSummary } from './offline.ts';
-import { bounded, clean } from './rule-document.ts';
+import { clean } from './rule-document.ts';
 
 /** Characters of one line in the executor's log. */
 const MOST_LINE = 240;

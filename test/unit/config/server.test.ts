@@ -181,11 +181,13 @@ test('the key lies in the state directory, wherever that is', async () => {
   assert.equal((await configOf({ flags: { 'key-file': ['/run/k'] } })).config.keyFile, '/run/k');
 });
 
-test('a metered link lists less often, unless told how often', async () => {
-  assert.equal((await configOf({})).config.listEveryMs, 300_000);
-  const files = { [FILE]: 'linkClass: metered\n' };
-  assert.equal((await configOf({ files })).config.listEveryMs, 1_800_000);
-  assert.equal((await configOf({ files, flags: { 'list-every': ['90s'] } })).config.listEveryMs, 90_000);
+test('how often blueprints are listed goes with the link, unless it is said, also when the usual time is', async () => {
+  assert.equal((await configOf({})).config.listEveryMs, undefined);
+  const files = { [FILE]: 'listEvery: 5m\n' };
+  assert.equal((await configOf({ files })).config.listEveryMs, 300_000);
+  assert.equal((await configOf({ files, flags: { 'list-every': ['auto'] } })).config.listEveryMs, undefined);
+  const tooOften = await problemsOf({ flags: { 'list-every': ['29s'] } });
+  assert.match(tooOften.join(), /list-every.*from 30s to 1d/);
 });
 
 test('the pace has its usual values and its bounds', async () => {
