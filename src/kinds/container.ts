@@ -1,4 +1,4 @@
-import type { ContainerSpec, LogSpec, MountSpec } from '../model/container.ts';
+import type { ContainerSpec, LogSpec } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Fields } from './fields.ts';
 import {
@@ -9,6 +9,7 @@ import {
   readRestart,
   readUpdate,
 } from './lifecycle.ts';
+import { exclusiveOf, type Mounts } from './mounts.ts';
 import { checkMode, type NetworkMode, networkOf, readNetworkMode, type SharedNetwork } from './network.ts';
 import { imageRefusal } from './policy.ts';
 import type { LocatedPort } from './ports.ts';
@@ -25,13 +26,12 @@ export interface Template {
   /** Ports with their places, for checks across instances. */
   ports: readonly LocatedPort[];
   fields: Fields;
-  service: Pick<Service, 'pullPolicy' | 'dependsOn' | 'probe' | 'update' | 'onUnhealthy'>;
+  service: Pick<Service, 'pullPolicy' | 'dependsOn' | 'probe' | 'update' | 'exclusive' | 'onUnhealthy'>;
 }
 
 /** What the two kinds write differently. */
-export interface KindParts {
+export interface KindParts extends Mounts {
   ports: readonly LocatedPort[];
-  mounts: readonly MountSpec[];
 }
 
 /** Field names of other tools, for "did you mean". */
@@ -81,6 +81,7 @@ export function readTemplate(
     restart: readRestart(fields),
     limits: readLimits(fields),
   };
+  const exclusive = exclusiveOf(parts, container.image, scope.context.policy);
   return {
     container,
     networkMode,
@@ -91,6 +92,7 @@ export function readTemplate(
       dependsOn: readDependsOn(fields),
       ...(probe === undefined ? {} : { probe }),
       ...(update === undefined ? {} : { update }),
+      ...(exclusive.length === 0 ? {} : { exclusive }),
       onUnhealthy: onUnhealthy ?? instanceOnUnhealthy ?? 'restart',
     },
   };

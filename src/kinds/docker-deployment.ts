@@ -58,7 +58,7 @@ function readInstance(fields: Fields, scope: Scope, parts: SpecParts): Instance 
   const env = readEnvironment(fields, 'environment', scope, { ownerKey: 'warn', structured: false });
   const template = readTemplate(fields, scope, parts.network, {
     ports: readPorts(fields),
-    mounts: readMounts(fields, scope),
+    ...readMounts(fields, scope),
   });
   fields.done('warning', { env: 'environment', ...SYNONYMS });
   return { ...template, name: name ?? '', env };

@@ -29,7 +29,7 @@ export function resolveExecutorDeployment(fields: Fields, scope: Scope): KindRes
       fields.problems.warn(joinPath(fields.at('env'), name), 'has no effect: the agent sets this variable');
   const base = readTemplate(fields, scope, parts.network, {
     ports: readExecutorPorts(fields),
-    mounts: readExecutorMounts(fields, scope),
+    ...readExecutorMounts(fields, scope),
   });
   const limits = readExecutorLimits(fields, base.container.limits);
   const template = { ...base, container: { ...base.container, limits } };

@@ -119,7 +119,6 @@ export function readDependsOn(fields: Fields): readonly Dependency[] {
 export function readUpdate(fields: Fields): UpdateSpec | undefined {
   const update = fields.object('update');
   if (update === undefined) return undefined;
-  fields.notYet('update', 'the agent has one way to replace containers');
   const spec: UpdateSpec = {
     strategy: update.oneOf('strategy', ['auto', 'start-first', 'stop-first', 'recreate']) ?? 'auto',
     parallelism: update.int('parallelism', 1, 1000) ?? 1,

@@ -2,12 +2,19 @@ import { normalizePath } from '../base/posix-path.ts';
 import type { MountSpec } from '../model/container.ts';
 import { mapBindPath } from './bind-map.ts';
 import { type Fields, isObject } from './fields.ts';
-import { hostPathRefusal } from './policy.ts';
+import { hostPathRefusal, isExclusiveImage, type Policy } from './policy.ts';
 import { parseMemory, readMemory } from './quantity.ts';
+import { parseReference } from './reference.ts';
 import { OBJECT_NAME, type Scope } from './scope.ts';
 
+/** The mounts of a container, and which of them the blueprint calls exclusive. */
+export interface Mounts {
+  mounts: readonly MountSpec[];
+  exclusive: readonly MountSpec[];
+}
+
 /** Reads `volumes[]` of a DockerDeployment instance and its `tmpfs`. */
-export function readMounts(fields: Fields, scope: Scope): readonly MountSpec[] {
+export function readMounts(fields: Fields, scope: Scope): Mounts {
   const mounts: LocatedMount[] = [];
   for (const volume of fields.objects('volumes')) {
     const target = readTarget(volume, 'mountPath');
@@ -15,6 +22,7 @@ export function readMounts(fields: Fields, scope: Scope): readonly MountSpec[] {
     if (type === undefined && !volume.has('type'))
       volume.refuse('type', 'must be "named", "bind" or "tmpfs"');
     const readOnly = volume.bool('readOnly') ?? false;
+    const isExclusive = type === 'tmpfs' ? false : volume.bool('exclusive');
     const mount =
       type === 'named'
         ? readNamed(volume, target, readOnly)
@@ -24,27 +32,28 @@ export function readMounts(fields: Fields, scope: Scope): readonly MountSpec[] {
             ? readTmpfsVolume(volume, target, readOnly)
             : undefined;
     // Known in every type, so that a field of another type is told apart from a misspelt one.
-    for (const key of ['name', 'hostPath', 'size', 'mode']) volume.has(key);
+    for (const key of ['name', 'hostPath', 'size', 'mode', 'exclusive']) volume.has(key);
     volume.done('warning', { source: 'hostPath', target: 'mountPath', path: 'mountPath' });
-    if (mount !== undefined) mounts.push({ mount, path: volume.at('mountPath') });
+    if (mount !== undefined) mounts.push({ mount, path: volume.at('mountPath'), isExclusive });
   }
   mounts.push(...readTmpfs(fields));
   return checked(fields, mounts);
 }
 
 /** Reads `volumes[]` of an ExecutorDeployment (host, container, readOnly) and its `tmpfs`. */
-export function readExecutorMounts(fields: Fields, scope: Scope): readonly MountSpec[] {
+export function readExecutorMounts(fields: Fields, scope: Scope): Mounts {
   const mounts: LocatedMount[] = [];
   for (const volume of fields.objects('volumes')) {
     const target = readTarget(volume, 'container');
     const readOnly = volume.bool('readOnly') ?? false;
+    const isExclusive = volume.bool('exclusive');
     const host = volume.requiredText('host', 'an absolute host path or a volume name');
     volume.done('warning', { hostPath: 'host', mountPath: 'container' });
     if (host === undefined || target === undefined) continue;
     const mount = host.startsWith('/')
       ? bindMount(volume, 'host', scope, host, target, readOnly)
       : volumeMount(volume, 'host', host, target, readOnly);
-    if (mount !== undefined) mounts.push({ mount, path: volume.at('container') });
+    if (mount !== undefined) mounts.push({ mount, path: volume.at('container'), isExclusive });
   }
   mounts.push(...readTmpfs(fields));
   return checked(fields, mounts);
@@ -53,6 +62,20 @@ export function readExecutorMounts(fields: Fields, scope: Scope): readonly Mount
 interface LocatedMount {
   mount: MountSpec;
   path: string;
+  isExclusive?: boolean | undefined;
+}
+
+/** Volumes and writable binds that two containers of one service must not hold at the same time, as clauses: those the
+ *  blueprint calls exclusive, and all of an image that the policy counts among the databases. */
+export function exclusiveOf({ mounts, exclusive }: Mounts, image: string, policy: Policy): readonly string[] {
+  const reference = parseReference(image);
+  const isDatabase = typeof reference !== 'string' && isExclusiveImage(policy, reference);
+  const held = isDatabase
+    ? mounts.filter((mount) => mount.type === 'volume' || (mount.type === 'bind' && !mount.readOnly))
+    : exclusive;
+  return [...new Set([...exclusive, ...held])].flatMap((mount) =>
+    mount.type === 'tmpfs' ? [] : [`${mount.type === 'volume' ? 'volume' : 'folder'} ${mount.source}`],
+  );
 }
 
 function readTarget(fields: Fields, key: string): string | undefined {
@@ -191,7 +214,7 @@ function tmpfsOf(target: string, options: unknown): MountSpec | string {
   return tmpfsMount(normalizePath(target), readOnly, sizeBytes, mode);
 }
 
-function checked(fields: Fields, mounts: readonly LocatedMount[]): readonly MountSpec[] {
+function checked(fields: Fields, mounts: readonly LocatedMount[]): Mounts {
   const seen = new Map<string, string>();
   for (const { mount, path } of mounts) {
     const other = seen.get(mount.target);
@@ -199,5 +222,8 @@ function checked(fields: Fields, mounts: readonly LocatedMount[]): readonly Moun
       fields.problems.error(path, `must not be the same place as ${other}`, { value: mount.target });
     seen.set(mount.target, path);
   }
-  return mounts.map(({ mount }) => mount);
+  return {
+    mounts: mounts.map(({ mount }) => mount),
+    exclusive: mounts.flatMap(({ mount, isExclusive }) => (isExclusive === true ? [mount] : [])),
+  };
 }

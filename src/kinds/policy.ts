@@ -21,13 +21,24 @@ export interface Policy {
   allowedCapabilities?: readonly string[];
   /** Folders that contain the agent's own state may be mounted (say `/` for a monitoring container). */
   allowStateParents: boolean;
+  /** Patterns of images whose volumes and writable binds only one container may hold: its successor starts when it has
+   *  stopped. A pattern without a slash is held against the last part of the name, see `isExclusiveImage`. */
+  exclusiveImages: readonly string[];
 }
+
+/** Databases and brokers that refuse, or damage, files that another process has open. */
+const DATABASES: readonly string[] = [
+  ...['*mysql*', '*mariadb*', '*percona*', '*postgres*', '*postgis*', '*timescale*', '*arrowhead-database*'],
+  ...['*mongo*', '*redis*', '*valkey*', '*influxdb*', '*cassandra*', '*elasticsearch*', '*opensearch*'],
+  ...['*neo4j*', '*couchdb*', '*etcd*', '*prometheus*', '*rabbitmq*', '*kafka*', '*mosquitto*'],
+];
 
 export const DEFAULT_POLICY: Policy = {
   allowPrivileged: true,
   allowHostNetwork: true,
   requireDigest: false,
   allowStateParents: false,
+  exclusiveImages: DATABASES,
 };
 
 /**
@@ -42,6 +53,7 @@ export function loadPolicy(value: unknown): Policy {
   const fields = new Fields(value, '', problems);
   const prefixes = readTexts(fields, 'allowedBindPrefixes', /^\//, 'an absolute path such as "/srv/data"');
   const images = readTexts(fields, 'allowedImages', /^\S+$/, 'an image pattern such as "aitiaiiot/*"');
+  const databases = readTexts(fields, 'exclusiveImages', /^\S+$/, 'an image pattern such as "*mysql*"');
   const devices = readTexts(fields, 'allowedDevices', /^\//, 'a device path such as "/dev/ttyUSB*"');
   const capabilities = readTexts(fields, 'allowedCapabilities', /^\w+$/, 'a capability such as "NET_ADMIN"');
   const policy: Policy = {
@@ -49,6 +61,7 @@ export function loadPolicy(value: unknown): Policy {
     allowHostNetwork: fields.bool('allowHostNetwork') ?? DEFAULT_POLICY.allowHostNetwork,
     requireDigest: fields.bool('requireDigest') ?? DEFAULT_POLICY.requireDigest,
     allowStateParents: fields.bool('allowStateParents') ?? DEFAULT_POLICY.allowStateParents,
+    exclusiveImages: databases ?? DEFAULT_POLICY.exclusiveImages,
     ...(prefixes === undefined ? {} : { allowedBindPrefixes: prefixes.map(normalizePath) }),
     ...(images === undefined ? {} : { allowedImages: images }),
     ...(devices === undefined ? {} : { allowedDevices: devices }),
@@ -104,6 +117,14 @@ function imageMatches(pattern: string, reference: Reference): boolean {
   const tagged = pattern.includes('@') || pattern.lastIndexOf(':') > pattern.lastIndexOf('/');
   return [reference.name, reference.familiar].some((name) =>
     globMatches(pattern, tagged ? name + suffix : name),
+  );
+}
+
+/** true for an image of which the policy says that two containers must not hold the same files. */
+export function isExclusiveImage(policy: Policy, reference: Reference): boolean {
+  const last = reference.familiar.split('/').at(-1) ?? '';
+  return policy.exclusiveImages.some((pattern) =>
+    pattern.includes('/') ? imageMatches(pattern, reference) : globMatches(pattern, last),
   );
 }
 

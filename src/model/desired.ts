@@ -76,6 +76,8 @@ export interface Service {
   dependsOn: readonly Dependency[];
   probe?: ProbeSpec;
   update?: UpdateSpec;
+  /** Volumes and binds that only one container may hold, as clauses: "volume data"; absent: none. */
+  exclusive?: readonly string[];
   onUnhealthy: 'restart' | 'ignore';
 }
 

@@ -14,7 +14,7 @@ export interface ObservedState extends EngineSnapshot {
   /** In-place settings that the engine took and reports otherwise, by container id: `liveHash` sent, a colon,
    *  `liveHash` reported since. The same are not sent again. */
   updated: ReadonlyMap<string, string>;
-  /** Since when each running container has been seen running without a break, by id; monotonic milliseconds. */
+  /** Since when each running container runs, by id; monotonic milliseconds, negative for a start before this process. */
   runningSince: ReadonlyMap<string, number>;
   /** Ids of containers this process created: what cannot change by hand need not be compared on them. */
   made: ReadonlySet<string>;

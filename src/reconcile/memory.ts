@@ -13,6 +13,8 @@ import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
 import { ForcedRuns } from './forced.ts';
 import { keyOf } from './ownership.ts';
+import { overdue } from './plan-gate.ts';
+import { RunningSince } from './running-since.ts';
 import { type Failure, LASTING_SUCCESS_MS, type Moment, nextSetback, otherVersionKey } from './setback.ts';
 
 /** Most entries of each kind that are kept; the least recently used go first, and are only ever a look dearer. */
@@ -37,7 +39,7 @@ export class WorkingMemory {
   readonly #crashesSeen = lru<true>(MOST);
   /** Replacements that found their port taken, until the next look shows who had it. */
   readonly #clashes = lru<Omit<Failure, 'permanent'>>(MOST);
-  #runningSince = new Map<string, number>();
+  readonly #running: RunningSince;
   readonly #forced: ForcedRuns;
   readonly pulls = new Map<string, PullProgress>();
   readonly busy = new Set<string>();
@@ -46,6 +48,7 @@ export class WorkingMemory {
     this.#clock = clock;
     this.#random = random;
     this.#forced = new ForcedRuns(clock);
+    this.#running = new RunningSince(clock);
   }
 
   /** Takes over what was saved; such a setback waits some seconds, in case a restart was the operator's cure. */
@@ -79,10 +82,8 @@ export class WorkingMemory {
   /** The planner's view: one snapshot and everything remembered. `busyBefore`: lanes that were busy when the snapshot began. */
   observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>): ObservedState {
     const monoMs = this.#clock.monoMs();
-    const runningSince = new Map<string, number>();
+    this.#running.look(snapshot.containers);
     for (const container of snapshot.containers) {
-      if (container.state === 'running')
-        runningSince.set(container.id, this.#runningSince.get(container.id) ?? monoMs);
       const sent = this.#sent.get(container.id);
       if (sent !== undefined && container.detail !== undefined) {
         this.#sent.delete(container.id);
@@ -90,7 +91,6 @@ export class WorkingMemory {
         if (reported !== sent) this.#updated.set(container.id, `${sent}:${reported}`);
       }
     }
-    this.#runningSince = runningSince;
     for (const [ref, at] of mapOf(this.#fresh)) if (monoMs - at > FRESH_MS) this.#fresh.delete(ref);
     return {
       ...snapshot,
@@ -101,7 +101,7 @@ export class WorkingMemory {
       fresh: new Set(this.#fresh.keys().map(String)),
       forced: this.#forced.view(),
       keptImages: this.#forced.keptImages(),
-      runningSince,
+      runningSince: this.#running.since(),
       pulls: new Map(this.pulls),
       busy: new Set([...busyBefore, ...this.busy]),
     };
@@ -148,7 +148,7 @@ export class WorkingMemory {
         return;
       case 'startContainer':
       case 'unpauseContainer':
-        this.#runningSince.delete(action.id);
+        this.#running.forget(action.id);
         return;
       case 'removeContainer':
         this.#adopted.delete(action.id);
@@ -236,7 +236,9 @@ export class WorkingMemory {
     const ids = new Set(observed.containers.map(({ id }) => id));
     for (const id of this.#adopted.keys()) if (!ids.has(String(id))) this.#adopted.delete(id);
     const crashed: Setback[] = [];
-    for (const { token, container, ...failure } of crashes(services, observed, desired.owner)) {
+    const watched = this.#running.watchedSince();
+    const late = overdue(services, observed, desired.owner, watched, this.#clock.monoMs());
+    for (const { token, container, ...failure } of [...crashes(services, observed, desired.owner), ...late]) {
       if (this.#crashesSeen.has(token)) continue;
       this.#crashesSeen.set(token, true);
       const isForced = failure.reason === 'ReplacementFailed' && this.#forced.giveUp(failure.key, container);

@@ -2,7 +2,9 @@ import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed } from './plan-forced.ts';
-import { hold, holdBy, nameConflict, networkReady } from './plan-steps.ts';
+import { turnOf } from './plan-rolling.ts';
+import { hold, holdBy, isUp, nameConflict, networkReady, retire } from './plan-steps.ts';
+import { strategyOf, strategyText } from './plan-strategy.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
@@ -21,7 +23,8 @@ export function createSuccessor(planning: Planning, service: Service, others: re
   }
   const name = freeName(planning, service, others);
   if (name === undefined) return;
-  const cause = old === undefined ? 'no container exists' : `${old.container.name}: ${old.outdated}`;
+  if (old !== undefined && !mayReplace(planning, service, old, others)) return;
+  const cause = old === undefined ? 'no container exists' : replacementCause(service, old);
   planning.act({
     kind: 'createContainer',
     lane: service.key,
@@ -33,6 +36,29 @@ export function createSuccessor(planning: Planning, service: Service, others: re
     labels: { ...service.container.labels, ...service.managedLabels },
     replaces: old !== undefined,
   });
+}
+
+function replacementCause(service: Service, { container, outdated }: Candidate): string {
+  return `${container.name}: ${outdated} (${strategyText(strategyOf(service))})`;
+}
+
+/** false: it is not this replica's turn, or what was before has to go first. */
+function mayReplace(
+  planning: Planning,
+  service: Service,
+  old: Candidate,
+  others: readonly Candidate[],
+): boolean {
+  const turn = turnOf(planning, service);
+  if (turn !== undefined) {
+    hold(planning, service, turn);
+    keepOldRunning(planning, service, others);
+    return false;
+  }
+  if (strategyOf(service).strategy !== 'recreate') return true;
+  const live = others.find(({ container }) => isUp(container)) ?? old;
+  retire(planning, live.container, replacementCause(service, old), service.key);
+  return false;
 }
 
 function withLog(spec: ContainerSpec, engineDriver: string): ContainerSpec {

@@ -12,6 +12,7 @@ import {
   networkReady,
   remove,
   start,
+  unpause,
 } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
@@ -30,20 +31,9 @@ export function keep(planning: Planning, service: Service, { container, drift }:
     case 'running':
       mend(planning, service, container, drift);
       return;
-    case 'paused': {
-      const { key: lane, blueprint, specHash } = service;
-      const { id, name } = container;
-      planning.act({
-        kind: 'unpauseContainer',
-        lane,
-        blueprint,
-        cause: 'container is paused',
-        id,
-        name,
-        specHash,
-      });
+    case 'paused':
+      unpause(planning, service, container, 'container is paused');
       return;
-    }
     case 'restarting':
       hold(planning, service, {
         reason: 'CrashLoop',

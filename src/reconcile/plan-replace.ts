@@ -3,14 +3,42 @@ import type { Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { keepOldRunning } from './plan-create.ts';
-import { exitText, hold, holdBy, isCompleted, isUp, remove, retire, start, stop } from './plan-steps.ts';
+import { gateOf } from './plan-gate.ts';
+import {
+  exitText,
+  hold,
+  holdBy,
+  isCompleted,
+  isUp,
+  remove,
+  retire,
+  start,
+  stop,
+  unpause,
+} from './plan-steps.ts';
+import { strategyOf } from './plan-strategy.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
-/** A new version must have run this long before the old one is removed, milliseconds. */
-const PROVEN_AFTER_MS = 3_000;
+/** An old version that ended by itself before this is no help while the new one is on its way, milliseconds. */
+const RAN_WELL_MS = 10_000;
 
-/** Both versions exist: stop the old one, start the new one, remove the old one; back to the old one if that fails. */
+/** What the steps of a replacement share. */
+interface Replacement {
+  planning: Planning;
+  service: Service;
+  successor: ObservedContainer;
+  others: readonly Candidate[];
+  /** Why the old one goes. */
+  cause: string;
+  /** A forced run, or a twin: then nothing is said of a version when one of them fails. */
+  isSame: boolean;
+}
+
+/**
+ * Both versions exist. start-first: start the new one, see it through its gate, then stop the old one; else the old one
+ * stops first. The old one is removed when the gate is passed, and goes on when it is not.
+ */
 export function finishReplacement(
   planning: Planning,
   service: Service,
@@ -21,10 +49,6 @@ export function finishReplacement(
   const setback = holding(observed.setbacks, service.key, service.specHash, planning.monoMs);
   const old = others[0];
   if (old === undefined) return;
-  // A forced run, or a twin: then nothing is said of a version when one of them fails.
-  const isSame = others.every(({ container }) => container.labels[LABEL.specHash] === service.specHash);
-  const why = old.outdated ?? 'a second container of the same version';
-  const cause = isSame ? why : `replaced by the new version: ${why}`;
   if (setback !== undefined) {
     holdBy(planning, service, setback);
     if (isUp(successor)) stop(planning, service, successor, `the replacement failed: ${setback.message}`);
@@ -33,31 +57,82 @@ export function finishReplacement(
     else keepOldRunning(planning, service, others);
     return;
   }
-  if (successor.state === 'running') {
-    const since = observed.runningSince.get(successor.id) ?? planning.monoMs;
-    const untilMs = since + PROVEN_AFTER_MS;
-    const stopped = others.every(({ container }) => !isUp(container));
-    if (stopped && untilMs > planning.monoMs)
-      hold(planning, service, { reason: 'Working', message: 'the new version is being watched', untilMs });
-    else retire(planning, old.container, cause, service.key);
+  const isSame = others.every(({ container }) => container.labels[LABEL.specHash] === service.specHash);
+  const why = old.outdated ?? 'a second container of the same version';
+  const cause = isSame ? why : `replaced by the new version: ${why}`;
+  proceed({ planning, service, successor, others, cause, isSame });
+}
+
+function proceed(replacement: Replacement): void {
+  const { planning, service, successor } = replacement;
+  switch (successor.state) {
+    case 'running':
+      watch(replacement);
+      return;
+    case 'paused':
+      unpause(planning, service, successor, 'container is paused');
+      return;
+    case 'restarting':
+      hold(planning, service, {
+        reason: 'CrashLoop',
+        message: `the new version does not stay up (${exitText(successor)})`,
+      });
+      return;
+    case 'removing':
+      hold(planning, service, { reason: 'Working', message: 'the engine is removing it' });
+      return;
+    case 'dead':
+      remove(planning, service, successor, 'the engine could not remove it completely');
+      return;
+    case 'created':
+    case 'exited':
+      begin(replacement);
+      return;
+    default:
+      successor.state satisfies never;
+  }
+}
+
+/** The new one runs: the old one goes when it has passed its gate. */
+function watch(replacement: Replacement): void {
+  const { planning, service, successor, others } = replacement;
+  const gate = gateOf(service, successor, planning.observed, planning.monoMs);
+  const isFirst = strategyOf(service).strategy === 'start-first';
+  if (gate.isPassed || (!isFirst && others.some(({ container }) => isUp(container)))) {
+    retireOld(replacement);
     return;
   }
-  if (successor.state === 'restarting') {
-    hold(planning, service, {
-      reason: 'CrashLoop',
-      message: `the new version does not stay up (${exitText(successor)})`,
-    });
+  const { untilMs } = gate;
+  const message = `the new version is being watched: it ${gate.lacks}`;
+  hold(planning, service, { reason: 'Working', message, ...(untilMs === undefined ? {} : { untilMs }) });
+  // Whoever was killed beside one that is not healthy yet is still the one that serves.
+  const isServing = successor.health === undefined;
+  if (isFirst && !isServing && others.some(({ container }) => ranWell(container)))
+    keepOldRunning(planning, service, others);
+}
+
+/** The new one waits to be started. */
+function begin(replacement: Replacement): void {
+  const { planning, service, successor, others, isSame } = replacement;
+  const isOldUp = others.some(({ container }) => isUp(container));
+  const isFirst = strategyOf(service).strategy === 'start-first';
+  if (isCompleted(service, successor) || (isOldUp && !isFirst)) {
+    retireOld(replacement);
     return;
   }
-  const live = others.find(({ container }) => isUp(container));
-  if (live !== undefined || isCompleted(service, successor))
-    retire(planning, (live ?? old).container, cause, service.key);
-  else
-    start(
-      planning,
-      service,
-      successor,
-      `the ${isSame ? 'other container' : 'old version'} is stopped`,
-      !isSame,
-    );
+  const what = isSame ? 'the other container' : 'the old version';
+  const cause = isOldUp ? `to run beside ${what} until it is ready` : `${what} is stopped`;
+  start(planning, service, successor, cause, !isSame);
+}
+
+function retireOld({ planning, service, others, cause }: Replacement): void {
+  const [first] = others;
+  const live = others.find(({ container }) => isUp(container)) ?? first;
+  if (live !== undefined) retire(planning, live.container, cause, service.key);
+}
+
+function ranWell({ state, detail }: ObservedContainer): boolean {
+  if (state === 'paused') return true;
+  if (state !== 'exited' || detail === undefined) return false;
+  return Date.parse(detail.finishedAt) - Date.parse(detail.startedAt) >= RAN_WELL_MS;
 }

@@ -116,6 +116,17 @@ export function start(
   });
 }
 
+export function unpause(
+  planning: Planning,
+  service: Service,
+  container: ObservedContainer,
+  cause: string,
+): void {
+  const { key: lane, blueprint, specHash } = service;
+  const { id, name } = container;
+  planning.act({ kind: 'unpauseContainer', lane, blueprint, cause, id, name, specHash });
+}
+
 /** The next step towards a container's end: stop it gracefully, then remove it. */
 export function retire(planning: Planning, container: ObservedContainer, cause: string, lane?: string): void {
   const { id, name, labels } = container;

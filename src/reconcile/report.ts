@@ -8,6 +8,7 @@ import type { Reason } from '../model/reason.ts';
 import type { BlueprintReport, Condition, Phase, Waiting } from '../model/status.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
 import { isReady } from './readiness.ts';
+import { strategyWarnings } from './report-update.ts';
 import { PROGRESS, type ReportInput, statusDocument } from './status-document.ts';
 import { actionText } from './text.ts';
 
@@ -42,7 +43,11 @@ function report(
   refusals: readonly Refusal[],
 ): BlueprintReport {
   const own = ownContainers(input, blueprint);
-  const warnings = [...blueprint.warnings, ...driverWarnings(input, blueprint)];
+  const warnings = [
+    ...blueprint.warnings,
+    ...driverWarnings(input, blueprint),
+    ...strategyWarnings(blueprint),
+  ];
   const waiting = (input.plan?.holds ?? []).filter((hold) => hold.blueprint === blueprint.name);
   const doing = doingNow(input, blueprint);
   const ready = blueprint.services.filter((service) => isReady(service, own.get(service.key))).length;

@@ -56,6 +56,7 @@ const service = v.looseObject({
       onFailure: v.picklist(['rollback', 'pause', 'continue']),
     }),
   ),
+  exclusive: v.exactOptional(strings),
   onUnhealthy: v.picklist(['restart', 'ignore']),
 });
 

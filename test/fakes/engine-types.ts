@@ -15,6 +15,9 @@ export interface Program {
   stopCode?: number;
   /** The engine's start call fails with this code, for example `COMMAND_NOT_FOUND`. */
   startFails?: string;
+  /** What its health check comes to, this long after the start (default 2 s); absent: it stays "starting". */
+  health?: 'healthy' | 'unhealthy';
+  healthAfterMs?: number;
 }
 
 export interface FakeImage extends ObservedImage {

@@ -118,12 +118,24 @@ export class EngineWorld extends EngineStock {
     box.run += 1;
     this.#emit(box, 'start');
     const { exitsAfterMs, exitCode } = box.program;
+    this.#becomeHealthy(box);
     if (exitsAfterMs !== undefined) {
       const run = box.run;
       this.clock.after(exitsAfterMs, () => {
         if (box.run === run && box.state === 'running') this.die(box, exitCode ?? 0);
       });
     }
+  }
+
+  #becomeHealthy(box: Box): void {
+    const { health, healthAfterMs = 2_000 } = box.program;
+    if (health === undefined || box.health === undefined) return;
+    const { run } = box;
+    this.clock.after(healthAfterMs, () => {
+      if (box.run !== run || box.state !== 'running') return;
+      box.health = health;
+      this.#emit(box, `health_status: ${health}`);
+    });
   }
 
   /** The main process ended; the engine starts it again where the policy says so. */

@@ -10,12 +10,23 @@ export interface InstanceInput {
     hostPath?: string;
     mountPath: string;
     readOnly?: boolean;
+    exclusive?: boolean;
   }[];
+  update?: UpdateInput;
+  healthcheck?: { test: string; interval?: string };
   restartPolicy?: string;
   resources?: { cpus?: string; memory?: string };
   stopTimeout?: string;
   pullPolicy?: 'IfNotPresent' | 'Always' | 'Never';
   labels?: Record<string, string>;
+}
+
+export interface UpdateInput {
+  strategy?: 'auto' | 'start-first' | 'stop-first' | 'recreate';
+  parallelism?: number;
+  healthyAfter?: string;
+  deadline?: string;
+  onFailure?: 'rollback' | 'pause' | 'continue';
 }
 
 export interface DeploymentInput {
@@ -25,6 +36,7 @@ export interface DeploymentInput {
   blueprintId?: string;
   volumeReclaim?: 'Delete';
   network?: { name: string; create?: boolean };
+  update?: UpdateInput;
 }
 
 export interface DeploymentDocument {
@@ -40,7 +52,7 @@ export function deployment(
   instances: readonly InstanceInput[],
   input: DeploymentInput = {},
 ): DeploymentDocument {
-  const { replicas, generation, annotations, blueprintId, volumeReclaim, network } = input;
+  const { replicas, generation, annotations, blueprintId, volumeReclaim, network, update } = input;
   return {
     kind: 'DockerDeployment',
     ...(blueprintId === undefined ? {} : { blueprintid: blueprintId }),
@@ -54,6 +66,7 @@ export function deployment(
       ...(replicas === undefined ? {} : { replicas }),
       ...(volumeReclaim === undefined ? {} : { volumeReclaim }),
       ...(network === undefined ? {} : { network }),
+      ...(update === undefined ? {} : { update }),
     },
   };
 }

@@ -32,8 +32,8 @@ simulation('when one instance changes only its container is replaced', async (si
   const kinds = sim.engine.mutations(mark.seq).map((call) => call.kind);
   assert.deepEqual(kinds, [
     'createContainer',
-    'stopContainer',
     'startContainer',
+    'stopContainer',
     'removeContainer',
     'renameContainer',
   ]);

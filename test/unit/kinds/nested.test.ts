@@ -481,7 +481,8 @@ describe('dependsOn (FIELDS 5)', () => {
     matchAll(errors(from(['shop'], [])), [/cycle: aa -> aa/]);
     matchAll(errors(from(['bb'], ['later'])), []);
   });
-  test('update: is stored whole, with its defaults', () => {
+  test('update: is taken whole, with its defaults, and without a warning', () => {
+    matchAll(warnings(docker({ update: { strategy: 'start-first' } }, { update: {} })), []);
     assert.deepEqual(service(docker({}, { update: { strategy: 'recreate' } })).update, {
       strategy: 'recreate',
       parallelism: 1,

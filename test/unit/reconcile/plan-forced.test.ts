@@ -92,9 +92,9 @@ test('plan: after the pulls the ordinary replacement, step by step, with its cau
   }
   const temporary = `web.next-${SERVICE.specHash.slice(0, 6)}`;
   assert.deepEqual(steps, [
-    `create ${temporary}: web: forced run`,
+    `create ${temporary}: web: forced run (start-first)`,
+    `start ${temporary}: to run beside the other container until it is ready`,
     'stop web: forced run',
-    `start ${temporary}: the other container is stopped`,
     'remove web: forced run',
     `rename ${temporary} -> web: container is named ${temporary}`,
   ]);
@@ -107,7 +107,7 @@ test('plan: a container that is not meant is left alone', () => {
   const [meant] = world.containers;
   assert.ok(meant);
   const forced = recreating({ ...world, containers: [meant] });
-  assert.match(text({ ...world, forced }, two), /^create web\.next-\w+: web: forced run$/);
+  assert.match(text({ ...world, forced }, two), /^create web\.next-\w+: web: forced run \(start-first\)$/);
 });
 
 test('plan: when the new one fails, it goes and the one before is started again', () => {
@@ -116,9 +116,11 @@ test('plan: when the new one fails, it goes and the one before is started again'
   const base = convergedOf(WEB);
   const back = recreating({ ...base, containers: [fresh] }, 'the forced run failed');
   const looping = { ...base, containers: [old, fresh], forced: back };
-  assert.equal(text(looping), 'stop web.next-abc: the forced run failed');
-  const stopped = withContainer(looping, 'web.next-abc', () => ({ state: 'exited', exitCode: 1 }));
-  assert.equal(text(stopped), 'start web: the other container is stopped');
+  assert.equal(text(looping), 'start web: to run beside the other container until it is ready');
+  const again = withContainer({ ...looping, runningSince: new Map([['old', 0]]) }, 'web', () => ({
+    state: 'running',
+  }));
+  assert.equal(text(again), 'stop web.next-abc: the forced run failed');
 });
 
 test('plan: a container that was left behind its reference keeps its image, until the reference moves again', () => {

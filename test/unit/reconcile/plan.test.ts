@@ -135,7 +135,7 @@ const cases: { name: string; desired?: DesiredState; observed: ObservedState; pl
     observed: withContainer(convergedOf(WEB), 'web', (container) => ({
       detail: { ...detailOf(container), spec: { ...detailOf(container).spec, limits: { memoryBytes: 5e7 } } },
     })),
-    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: memory limit 50000000 must go, which needs a new container`,
+    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: memory limit 50000000 must go, which needs a new container (start-first)`,
   },
   {
     name: 'disconnected by hand: connect',
@@ -175,7 +175,7 @@ const cases: { name: string; desired?: DesiredState; observed: ObservedState; pl
         spec: { ...detailOf(container).spec, env: { PATH: '/bin', MODE: 'secret' } },
       },
     })),
-    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: environment variable MODE differs`,
+    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: environment variable MODE differs (start-first)`,
   },
   {
     name: 'image retagged: new container',
@@ -183,7 +183,7 @@ const cases: { name: string; desired?: DesiredState; observed: ObservedState; pl
       containers: convergedOf(WEB).containers,
       images: new Map([['app:1', imageOf('app:1', { id: 'sha256:feedfeedfeedfeed' })]]),
     }),
-    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image app:1 is now feedfeedfeed, container runs ${imageOf('app:1').id.slice(7, 19)}`,
+    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image app:1 is now feedfeedfeed, container runs ${imageOf('app:1').id.slice(7, 19)} (start-first)`,
   },
   {
     name: 'made anew by hand of another image: the cause names both, inspected or not',
@@ -192,14 +192,14 @@ const cases: { name: string; desired?: DesiredState; observed: ObservedState; pl
       image: 'other:2',
       detail: { ...detailOf(container), spec: { ...detailOf(container).spec, image: 'other:2' } },
     })),
-    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image is other:2 instead of app:1`,
+    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image is other:2 instead of app:1 (start-first)`,
   },
   {
     name: 'another name of the same image: that is another image',
     observed: withContainer(convergedOf(WEB), 'web', (container) => ({
       detail: { ...detailOf(container), spec: { ...detailOf(container).spec, image: 'other:2' } },
     })),
-    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image is other:2 instead of app:1`,
+    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: image is other:2 instead of app:1 (start-first)`,
   },
   {
     name: 'image gone but container runs: nothing to do',
@@ -273,7 +273,7 @@ const cases: { name: string; desired?: DesiredState; observed: ObservedState; pl
     name: 'removed and added again with another id: replaced although the spec is the same',
     desired: desiredOf(blueprintOf('web', { blueprintId: 'new' })),
     observed: convergedOf(desiredOf(blueprintOf('web', { blueprintId: 'old' }))),
-    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: belongs to an earlier blueprint of this name (id old)`,
+    plan: `create web.next-${SERVICE.specHash.slice(0, 6)}: web: belongs to an earlier blueprint of this name (id old) (start-first)`,
   },
   {
     name: 'replicas down: the surplus one is stopped, the renamed rest kept',
@@ -348,7 +348,7 @@ test('plan: a container of the Go reconciler is adopted when name, image and gen
   const changed = desiredOf(blueprintOf('web', { spec: { env: { MODE: 'b' } } }));
   assert.match(
     text(changed, later),
-    /^create web\.next-\w{6}: web: spec changed since this container was adopted$/,
+    /^create web\.next-\w{6}: web: spec changed since this container was adopted \(start-first\)$/,
   );
   const raised = desiredOf(blueprintOf('web', { generation: 1 }));
   assert.match(text(raised, observedOf({ containers: [bare] })), /was made for generation 0, wanted is 1/);
