@@ -2,6 +2,7 @@ import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed } from './plan-forced.ts';
+import { gateOpen, takeTurn } from './plan-order.ts';
 import { hold, holdBy, nameConflict, networkReady } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
@@ -19,6 +20,8 @@ export function createSuccessor(planning: Planning, service: Service, others: re
     keepOldRunning(planning, service, others);
     return;
   }
+  const made = others.map(({ container }) => container);
+  if (!gateOpen(planning, service) || !takeTurn(planning, service, made)) return;
   const name = freeName(planning, service, others);
   if (name === undefined) return;
   const cause = old === undefined ? 'no container exists' : `${old.container.name}: ${old.outdated}`;

@@ -3,6 +3,7 @@ import type { Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { keepOldRunning } from './plan-create.ts';
+import { gateOpen } from './plan-order.ts';
 import { exitText, hold, holdBy, isCompleted, isUp, remove, retire, start, stop } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
@@ -50,6 +51,8 @@ export function finishReplacement(
     return;
   }
   const live = others.find(({ container }) => isUp(container));
+  // What runs goes on until the new one may start; with neither of them up nothing is gained by waiting.
+  if (live !== undefined && !isCompleted(service, successor) && !gateOpen(planning, service)) return;
   if (live !== undefined || isCompleted(service, successor))
     retire(planning, (live ?? old).container, cause, service.key);
   else

@@ -16,6 +16,8 @@ export interface InstanceInput {
   stopTimeout?: string;
   pullPolicy?: 'IfNotPresent' | 'Always' | 'Never';
   labels?: Record<string, string>;
+  dependsOn?: readonly unknown[];
+  healthcheck?: { test: string; interval?: string };
 }
 
 export interface DeploymentInput {
@@ -25,6 +27,7 @@ export interface DeploymentInput {
   blueprintId?: string;
   volumeReclaim?: 'Delete';
   network?: { name: string; create?: boolean };
+  dependsOn?: readonly unknown[];
 }
 
 export interface DeploymentDocument {
@@ -40,7 +43,7 @@ export function deployment(
   instances: readonly InstanceInput[],
   input: DeploymentInput = {},
 ): DeploymentDocument {
-  const { replicas, generation, annotations, blueprintId, volumeReclaim, network } = input;
+  const { replicas, generation, annotations, blueprintId, volumeReclaim, network, dependsOn } = input;
   return {
     kind: 'DockerDeployment',
     ...(blueprintId === undefined ? {} : { blueprintid: blueprintId }),
@@ -54,6 +57,7 @@ export function deployment(
       ...(replicas === undefined ? {} : { replicas }),
       ...(volumeReclaim === undefined ? {} : { volumeReclaim }),
       ...(network === undefined ? {} : { network }),
+      ...(dependsOn === undefined ? {} : { dependsOn }),
     },
   };
 }
