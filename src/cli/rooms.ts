@@ -90,6 +90,7 @@ export function settingsOf(config: Config, version: string): AgentSettings {
     resyncMs: config.resyncMs,
     pullLanes: config.pullLanes,
     actionLanes: config.actionLanes,
+    ...(config.startConcurrency === undefined ? {} : { startConcurrency: config.startConcurrency }),
     defaultNetwork: config.network,
   };
 }

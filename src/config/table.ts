@@ -1,5 +1,6 @@
 import type { LogLevel } from '../base/log.ts';
 import {
+  decodeCount,
   decodeDockerHost,
   decodeFileList,
   decodeOneOf,
@@ -204,6 +205,20 @@ export const OPTIONS = {
     8,
     64,
   ),
+  startConcurrency: option<number | undefined>({
+    flag: 'start-concurrency',
+    key: 'startConcurrency',
+    placeholder: 'N',
+    group: 'Pace',
+    help:
+      'Services that may be starting at the same time: until they run, or are healthy where they have a check, ' +
+      'for 3 minutes at most. Healing waits for none of them.',
+    defaultText: 'auto: 2 with less than 2 GiB of memory, else 8',
+    example: 'auto',
+    fallback: () => undefined,
+    decode: (raw) => (raw === 'auto' ? { ok: true, value: undefined } : decodeCount(1, 64)(raw)),
+    show: (count) => count ?? 'auto',
+  }),
   logLevel: option<LogLevel>({
     flag: 'log-level',
     key: 'logLevel',

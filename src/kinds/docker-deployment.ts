@@ -84,7 +84,8 @@ function serviceOf(
   const { update, ...own } = instance.service;
   const effectiveUpdate = update ?? defaults.update;
   // What all instances wait for includes no instance itself.
-  const inherited = defaults.dependsOn.filter(({ name }) => name !== instance.name);
+  const self = new Set([instance.name, `${blueprint}/${instance.name}`]);
+  const inherited = defaults.dependsOn.filter(({ name }) => !self.has(name));
   return {
     key: serviceKey(blueprint, instance.name, replica),
     blueprint,

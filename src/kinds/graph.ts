@@ -1,36 +1,7 @@
 import type { DesiredBlueprint, Service } from '../model/desired.ts';
+import { dependencyCycle, findCycle } from '../model/graph.ts';
 import type { Problem } from '../model/problem.ts';
 import { clash } from './ports.ts';
-
-/** The first cycle met, as `[a, b, a]`; undefined when there is none. Targets that are no keys lead nowhere. */
-export function findCycle(edges: ReadonlyMap<string, readonly string[]>): readonly string[] | undefined {
-  const done = new Set<string>();
-  for (const start of edges.keys()) {
-    if (done.has(start)) continue;
-    // Depth first with a stack of its own: a chain may be longer than the call stack.
-    const path: string[] = [start];
-    const onPath = new Set(path);
-    const next: number[] = [0];
-    while (path.length > 0) {
-      const node = path[path.length - 1] ?? '';
-      const i = next[next.length - 1] ?? 0;
-      next[next.length - 1] = i + 1;
-      const target = edges.get(node)?.[i];
-      if (target === undefined) {
-        done.add(node);
-        onPath.delete(node);
-        path.pop();
-        next.pop();
-      } else if (onPath.has(target)) return [...path.slice(path.indexOf(target)), target];
-      else if (!done.has(target) && edges.has(target)) {
-        path.push(target);
-        onPath.add(target);
-        next.push(0);
-      }
-    }
-  }
-  return undefined;
-}
 
 /** A cycle among the instances of one blueprint, as `[a, b, a]`. */
 export function instanceCycle(services: readonly Service[]): readonly string[] | undefined {
@@ -63,29 +34,10 @@ function problem(severity: Problem['severity'], path: string, message: string): 
   return { severity, reason: severity === 'error' ? 'SpecInvalid' : 'SpecWarning', path, message };
 }
 
-/** Nodes are `blueprint` (all of it) and `blueprint/instance`; a blueprint leads to its instances. */
 function crossCycle(blueprints: readonly DesiredBlueprint[]): Problem[] {
-  const edges = new Map<string, readonly string[]>();
-  for (const { name, services } of blueprints) {
-    const instances = new Set(services.map(({ instance }) => instance));
-    edges.set(
-      name,
-      [...instances].map((instance) => `${name}/${instance}`),
-    );
-    for (const { instance, dependsOn } of services)
-      edges.set(
-        `${name}/${instance}`,
-        dependsOn.map((target) => (instances.has(target.name) ? `${name}/${target.name}` : target.name)),
-      );
-  }
-  const cycle = findCycle(edges);
+  const cycle = dependencyCycle(blueprints);
   if (cycle === undefined) return [];
-  // Named by blueprint: an instance whose blueprint stands beside it would only repeat it.
-  const owners = cycle.map((node) => node.split('/')[0] ?? node);
-  const within = new Set(owners).size === 1 && cycle.every((node) => node.includes('/'));
-  const shown = within ? cycle : owners.filter((owner, i) => i === 0 || owner !== owners[i - 1]);
-  const closed = shown.length === 1 ? [...shown, ...shown] : shown;
-  return [problem('error', `${closed[0]}: spec.dependsOn`, `must not form a cycle: ${closed.join(' -> ')}`)];
+  return [problem('error', `${cycle[0]}: spec.dependsOn`, `must not form a cycle: ${cycle.join(' -> ')}`)];
 }
 
 function sharedNames(blueprints: readonly DesiredBlueprint[]): Problem[] {

@@ -97,7 +97,6 @@ const DEPENDENCY_TIMEOUT_MS = 10 * 60_000;
 
 /** Reads `dependsOn`: names, or objects of name, condition and timeout. */
 export function readDependsOn(fields: Fields): readonly Dependency[] {
-  fields.notYet('dependsOn', 'the agent does not order starts');
   const hint = 'a list of names or of objects such as {"name": "db", "condition": "healthy"}';
   return fields.list('dependsOn', hint).flatMap(({ value, path }): Dependency[] => {
     if (typeof value === 'string' && value !== '')

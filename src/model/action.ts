@@ -77,6 +77,10 @@ export interface Hold {
   untilMs?: number;
   /** The same as wall time, for people. */
   nextTryAt?: number;
+  /** Dependencies it waits for, as its blueprint names them. */
+  waitsFor?: readonly string[];
+  /** true: it has waited for one of them longer than it should. */
+  overdue?: boolean;
 }
 
 /** The next steps, not a grand plan: act, look again. */
@@ -89,6 +93,8 @@ export interface Plan {
   adopt: readonly { id: string; name: string; specHash: string }[];
   /** Blueprints that were deleted and of which nothing is left. */
   finished: readonly string[];
+  /** Services, by key, whose start is under way or begins with this plan, and that others have to wait for; absent: none. */
+  starting?: readonly string[];
 }
 
 /** What came of an action. */

@@ -38,6 +38,9 @@ export interface DesiredBlueprint {
   reclaimVolumes: readonly string[];
   /** Networks made for it alone, removed with it; never the default one. */
   reclaimNetworks: readonly string[];
+  /** What instances that it no longer asks for depended on, by instance: their containers are stopped in this order, the
+   *  dependants first. Absent: none of them depended on anything. */
+  order?: Readonly<Record<string, readonly string[]>>;
   /** ExecutorDeployment only. */
   executors?: ExecutorWish;
 }
@@ -72,7 +75,7 @@ export interface Service {
   executorName?: string;
   /** Set: leave this one alone, and say so. */
   hold?: { reason: Reason; message: string };
-  /** Parsed and kept for when order and health are acted on. */
+  /** What must be there before it is started. */
   dependsOn: readonly Dependency[];
   probe?: ProbeSpec;
   update?: UpdateSpec;
@@ -82,9 +85,11 @@ export interface Service {
 }
 
 export interface Dependency {
+  /** An instance of the same blueprint, else a blueprint, else `blueprint/instance`. */
   name: string;
   /** `auto`: healthy if the target has a health check or probe, otherwise started. */
   condition: 'auto' | 'started' | 'healthy' | 'completed';
+  /** Waiting for longer is a fault to be shown; it is waited on. */
   timeoutMs: number;
 }
 

@@ -25,6 +25,20 @@ export interface ObservedState extends EngineSnapshot {
   /** Containers that go on with the image they have, by id: a forced run that was given up had moved their reference to
    *  the image with this id. */
   keptImages: ReadonlyMap<string, string>;
+  /** What order has to know over time. */
+  order: OrderView;
+}
+
+/** What order has to know over time; a restart of the agent may lose all of it. */
+export interface OrderView {
+  /** How many services may be starting at the same time, at least 1. */
+  startConcurrency: number;
+  /** Since when starts have been under way, by service key; monotonic milliseconds. */
+  starting: ReadonlyMap<string, number>;
+  /** Keys of services that were seen up: what brings them back is healing. */
+  beenUp: ReadonlySet<string>;
+  /** Since when a service has waited for a dependency, by `waitKey` (`order.ts`): monotonic time, and wall time for people. */
+  waiting: ReadonlyMap<string, { monoMs: number; at: number }>;
 }
 
 /** One blueprint that is to be pulled and made anew, changed or not. */

@@ -42,6 +42,8 @@ export interface AgentSettings {
   pullLanes: number;
   /** Engine calls that change something and run at the same time. */
   actionLanes: number;
+  /** Services that may be starting at the same time; absent: by the machine's memory. */
+  startConcurrency?: number;
   /** Name of the network that is never removed. */
   defaultNetwork: string;
 }

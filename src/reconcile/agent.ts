@@ -70,7 +70,7 @@ class AgentLoop implements Agent {
     this.#parts = parts;
     const { clock, random, engine, settings, log } = parts;
     this.#bell = new Doorbell(clock);
-    this.#memory = new WorkingMemory(clock, random);
+    this.#memory = new WorkingMemory(clock, random, settings.startConcurrency);
     const lanes = { actions: settings.actionLanes, pulls: settings.pullLanes };
     this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls);
     this.#journal = new Journal(clock, log);
@@ -222,8 +222,9 @@ class AgentLoop implements Agent {
     return Math.max(GAP_MS, Math.min(waitMs, dueMs));
   }
 
-  #afterPlan({ adopt, finished }: Plan): void {
-    this.#memory.adopt(adopt);
+  #afterPlan(plan: Plan): void {
+    const { adopt, finished } = plan;
+    this.#memory.note(plan);
     for (const { name } of adopt) this.#journal.add('info', 'container adopted', { container: name });
     this.#source.finish(finished);
   }

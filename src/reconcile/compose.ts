@@ -3,6 +3,7 @@ import { canonicalJson } from '../model/hash.ts';
 import type { Claimable, ServerReading } from '../model/link.ts';
 import type { DirectoryListing, Resolve } from '../model/ports.ts';
 import { type DirectoryReading, readDocuments, suspicion } from './compose-directory.ts';
+import { withOrder, withoutCycles } from './compose-order.ts';
 import { readServer, type ServerSide } from './compose-server.ts';
 
 /** All that is known of what this node should run. */
@@ -69,16 +70,18 @@ export function compose(previous: DesiredState, sources: Sources, around: Surrou
   const sides: Sides = { before, directory, isConfigured: sources.directory.isConfigured, server, gone };
   const isKnown = previous.known || listing !== undefined || isHeard(sources.server);
   const composed = merge(sides, around);
+  const { blueprints, refusals } = withoutCycles(composed.blueprints, before);
+  const isRefused = new Set(refusals.map(({ name }) => name));
   return {
     desired: isKnown
       ? {
           known: true,
           owner: around.owner,
-          blueprints: composed.blueprints,
-          refusals: refusalsOf(previous, sides, suspect !== undefined),
+          blueprints,
+          refusals: [...refusalsOf(previous, sides, suspect !== undefined), ...refusals],
         }
       : previous,
-    changes: composed.changes,
+    changes: composed.changes.filter(({ name }) => !isRefused.has(name)),
     ...(suspect === undefined ? {} : { suspect }),
     claimable: [...server.claimable, ...composed.claimable].filter(({ name }) => !isDirectorys(sides, name)),
     elsewhere: elsewhereOf(sides),
@@ -129,8 +132,9 @@ function merge(sides: Sides, around: Surroundings): Merged {
     } else if (old.deleting || directory?.keeps(old) === true) merged.blueprints.push(old);
     else ours.set(old.name, again(old, around, server, merged.claimable));
   }
-  for (const blueprint of ours.values()) {
-    const old = before.get(blueprint.name);
+  for (const fresh of ours.values()) {
+    const old = before.get(fresh.name);
+    const blueprint = withOrder(fresh, old);
     const name = blueprint.name;
     if (old === undefined) merged.changes.push({ name, what: 'added' });
     else if (old.deleting) merged.changes.push({ name, what: 'returned' });
@@ -227,8 +231,7 @@ function tombstone(
   // What only moved may come back, and its author asked for nothing to be deleted.
   const reclaim = end === 'removed' && blueprint.blueprint.spec.volumeReclaim === 'Delete';
   return {
-    ...blueprint,
-    services: [],
+    ...withOrder({ ...blueprint, services: [] }, blueprint),
     deleting: true,
     warnings: [],
     reclaimVolumes: reclaim ? [...volumes] : [],

@@ -12,6 +12,7 @@ import type { Memory } from '../model/ports.ts';
 import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
 import { ForcedRuns } from './forced.ts';
+import { OrderMemory } from './memory-order.ts';
 import { keyOf } from './ownership.ts';
 import { overdue } from './plan-gate.ts';
 import { RunningSince } from './running-since.ts';
@@ -41,14 +42,17 @@ export class WorkingMemory {
   readonly #clashes = lru<Omit<Failure, 'permanent'>>(MOST);
   readonly #running: RunningSince;
   readonly #forced: ForcedRuns;
+  readonly #order: OrderMemory;
   readonly pulls = new Map<string, PullProgress>();
   readonly busy = new Set<string>();
 
-  constructor(clock: Clock, random: Random) {
+  /** `startConcurrency`: absent, by the machine's memory. */
+  constructor(clock: Clock, random: Random, startConcurrency?: number) {
     this.#clock = clock;
     this.#random = random;
     this.#forced = new ForcedRuns(clock);
     this.#running = new RunningSince(clock);
+    this.#order = new OrderMemory(startConcurrency);
   }
 
   /** Takes over what was saved; such a setback waits some seconds, in case a restart was the operator's cure. */
@@ -101,6 +105,7 @@ export class WorkingMemory {
       fresh: new Set(this.#fresh.keys().map(String)),
       forced: this.#forced.view(),
       keptImages: this.#forced.keptImages(),
+      order: this.#order.view(snapshot),
       runningSince: this.#running.since(),
       pulls: new Map(this.pulls),
       busy: new Set([...busyBefore, ...this.busy]),
@@ -219,8 +224,10 @@ export class WorkingMemory {
     return this.#forced.begin(blueprint);
   }
 
-  adopt(adoptions: Plan['adopt']): void {
-    for (const { id, specHash } of adoptions) this.#adopted.set(id, specHash);
+  /** Remembers what a plan says that later ones have to know. */
+  note(plan: Plan): void {
+    for (const { id, specHash } of plan.adopt) this.#adopted.set(id, specHash);
+    this.#order.note(plan, this.busy, { now: this.#clock.now(), monoMs: this.#clock.monoMs() });
   }
 
   /**
@@ -233,6 +240,7 @@ export class WorkingMemory {
     observed: ObservedState,
   ): { crashed: Setback[]; recovered: string[]; forced: boolean } {
     const services = servicesOf(desired);
+    this.#order.forget(services);
     const ids = new Set(observed.containers.map(({ id }) => id));
     for (const id of this.#adopted.keys()) if (!ids.has(String(id))) this.#adopted.delete(id);
     const crashed: Setback[] = [];

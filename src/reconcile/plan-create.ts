@@ -2,6 +2,7 @@ import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed } from './plan-forced.ts';
+import { gateOpen, takeTurn } from './plan-order.ts';
 import { turnOf } from './plan-rolling.ts';
 import { hold, holdBy, isUp, nameConflict, networkReady, retire } from './plan-steps.ts';
 import { strategyOf, strategyText } from './plan-strategy.ts';
@@ -21,9 +22,12 @@ export function createSuccessor(planning: Planning, service: Service, others: re
     keepOldRunning(planning, service, others);
     return;
   }
+  if (!gateOpen(planning, service)) return;
   const name = freeName(planning, service, others);
   if (name === undefined) return;
   if (old !== undefined && !mayReplace(planning, service, old, others)) return;
+  const made = others.map(({ container }) => container);
+  if (!takeTurn(planning, service, made)) return;
   const cause = old === undefined ? 'no container exists' : replacementCause(service, old);
   planning.act({
     kind: 'createContainer',

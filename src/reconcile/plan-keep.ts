@@ -3,6 +3,7 @@ import { liveHash } from '../model/hash.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Drift } from './drift.ts';
 import { type Candidate, listOf } from './judge.ts';
+import { gateOpen, takeTurn } from './plan-order.ts';
 import {
   exitText,
   hold,
@@ -49,9 +50,9 @@ export function keep(planning: Planning, service: Service, { container, drift }:
     case 'created':
     case 'exited':
       if (isCompleted(service, container)) return;
-      if (!networkReady(planning, service)) return;
+      if (!networkReady(planning, service) || !gateOpen(planning, service)) return;
       if (drift?.connect !== undefined) attach(planning, service, container, drift);
-      else
+      else if (takeTurn(planning, service, [container]))
         start(
           planning,
           service,

@@ -21,7 +21,7 @@ export async function planOnce(parts: AgentParts, signal: AbortSignal): Promise<
     onChange: () => undefined,
   });
   await lane.restore(signal);
-  const memory = new WorkingMemory(clock, random);
+  const memory = new WorkingMemory(clock, random, settings.startConcurrency);
   memory.load(await parts.store.loadMemory());
   const wanted = wantedOf(lane.desired);
   const first = await engine.snapshot(wanted, signal);

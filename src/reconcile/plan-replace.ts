@@ -4,6 +4,7 @@ import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { keepOldRunning } from './plan-create.ts';
 import { gateOf } from './plan-gate.ts';
+import { gateOpen } from './plan-order.ts';
 import {
   exitText,
   hold,
@@ -116,7 +117,10 @@ function begin(replacement: Replacement): void {
   const { planning, service, successor, others, isSame } = replacement;
   const isOldUp = others.some(({ container }) => isUp(container));
   const isFirst = strategyOf(service).strategy === 'start-first';
-  if (isCompleted(service, successor) || (isOldUp && !isFirst)) {
+  const isDone = isCompleted(service, successor);
+  // What runs goes on until the new one may start; with neither of them up nothing is gained by waiting.
+  if (isOldUp && !isDone && !gateOpen(planning, service)) return;
+  if (isDone || (isOldUp && !isFirst)) {
     retireOld(replacement);
     return;
   }

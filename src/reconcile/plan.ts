@@ -2,7 +2,9 @@ import type { Action, Hold, Plan } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
-import { containersOf } from './ownership.ts';
+import { stillStarting } from './order.ts';
+import { stoppedLater } from './order-stop.ts';
+import { type BlueprintContainers, containersOf, keyOf } from './ownership.ts';
 import { pullAnew } from './plan-forced.ts';
 import { planService } from './plan-service.ts';
 import { heldBack, retire } from './plan-steps.ts';
@@ -18,11 +20,19 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
   const actions = new Map<string, Action>();
   const holds: Hold[] = [];
   const adopt: Plan['adopt'][number][] = [];
+  const containers = new Map(
+    desired.blueprints.map((blueprint) => [
+      blueprint.name,
+      containersOf(blueprint, observed.containers, desired.owner, observed.adopted),
+    ]),
+  );
   const planning: Planning = {
     desired,
     observed,
     monoMs: now,
     byName: new Map(observed.containers.map((container) => [container.name, container])),
+    containers,
+    turns: stillStarting({ desired, observed, containers }, now),
     act: (action) => {
       if (!observed.busy.has(action.lane) && !actions.has(action.lane)) actions.set(action.lane, action);
     },
@@ -30,18 +40,21 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
     adopt: (adoption) => adopt.push(adoption),
   };
   const finished: string[] = [];
+  const later = stoppedLater(planning, now);
   for (const blueprint of [...desired.blueprints].sort(byName)) {
     pullAnew(planning, blueprint);
-    const containers = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);
-    for (const container of [...containers.surplus].sort(byId))
-      retire(planning, container, surplusCause(blueprint));
+    const own = containers.get(blueprint.name) ?? NO_CONTAINERS;
+    for (const container of [...own.surplus].sort(byId)) letGo(planning, blueprint, container, later);
     for (const service of blueprint.services)
-      planService(planning, blueprint, service, containers.byKey.get(service.key) ?? []);
-    if (blueprint.deleting && containers.surplus.length === 0 && reclaim(planning, blueprint))
+      planService(planning, blueprint, service, own.byKey.get(service.key) ?? []);
+    if (blueprint.deleting && own.surplus.length === 0 && reclaim(planning, blueprint))
       finished.push(blueprint.name);
   }
-  return { actions: [...actions.values()], holds, adopt, finished, ...wakeAt(holds) };
+  const starting = planning.turns.size === 0 ? {} : { starting: [...planning.turns.keys()] };
+  return { actions: [...actions.values()], holds, adopt, finished, ...starting, ...wakeAt(holds) };
 }
+
+const NO_CONTAINERS: BlueprintContainers = { byKey: new Map(), surplus: [] };
 
 function byName(a: DesiredBlueprint, b: DesiredBlueprint): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
@@ -49,6 +62,24 @@ function byName(a: DesiredBlueprint, b: DesiredBlueprint): number {
 
 function byId(a: ObservedContainer, b: ObservedContainer): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}
+
+/** The next step towards the end of a container that no service asks for, when its dependants have ended. */
+function letGo(
+  planning: Planning,
+  blueprint: DesiredBlueprint,
+  container: ObservedContainer,
+  later: ReadonlyMap<string, string>,
+): void {
+  const dependant = later.get(container.id);
+  if (dependant === undefined) retire(planning, container, surplusCause(blueprint));
+  else
+    planning.hold({
+      key: keyOf(container) ?? container.id,
+      blueprint: blueprint.name,
+      reason: 'Working',
+      message: `${container.name} is stopped after ${dependant}, which depends on it`,
+    });
 }
 
 function surplusCause(blueprint: DesiredBlueprint): string {

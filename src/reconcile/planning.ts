@@ -1,6 +1,7 @@
 import type { Action, Hold, Plan } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
+import type { BlueprintContainers } from './ownership.ts';
 
 /** What the parts of the planner share: the whole picture, and the plan as it grows. */
 export interface Planning {
@@ -8,6 +9,10 @@ export interface Planning {
   observed: ObservedState;
   monoMs: number;
   byName: ReadonlyMap<string, ObservedContainer>;
+  /** The containers of each blueprint, by its name. */
+  containers: ReadonlyMap<string, BlueprintContainers>;
+  /** Services whose start is under way or is let begin, by key, with the time it began; `takeTurn` adds to it. */
+  turns: Map<string, number>;
   act(action: Action): void;
   hold(hold: Hold): void;
   adopt(adoption: Plan['adopt'][number]): void;

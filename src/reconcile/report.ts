@@ -9,7 +9,7 @@ import type { BlueprintReport, Condition, Phase, Waiting } from '../model/status
 import { isOurs, isPeers, keyOf } from './ownership.ts';
 import { isReady } from './readiness.ts';
 import { strategyWarnings } from './report-update.ts';
-import { PROGRESS, type ReportInput, statusDocument } from './status-document.ts';
+import { isTrouble, type ReportInput, statusDocument } from './status-document.ts';
 import { actionText } from './text.ts';
 
 /** Holds on something the operator has still to provide. */
@@ -147,12 +147,14 @@ function phaseOf(
 ): Phase {
   if (blueprint.deleting) return 'Deleting';
   if (input.observed === undefined || input.plan === undefined) return 'Pending';
-  const troubles = holds.filter((hold) => !PROGRESS.has(hold.reason));
+  const troubles = holds.filter(isTrouble);
   if (troubles.some((hold) => HOPELESS.has(hold.reason)) && ready === 0) return 'Failed';
   if (troubles.length > 0 && troubles.every((hold) => WAITING.has(hold.reason)) && ready === 0)
     return 'Pending';
   if (troubles.length > 0) return 'Degraded';
   const acting = input.plan.actions.some((action) => action.blueprint === blueprint.name);
+  const waits = holds.length > 0 && holds.every(({ reason }) => reason === 'WaitingForDependency');
+  if (waits && ready === 0 && !acting && !busy) return 'Pending';
   if (acting || busy || holds.length > 0) return 'Reconciling';
   if (ready === blueprint.services.length) return 'Running';
   const starting = blueprint.services.length > ready && input.engineAway === undefined;
@@ -183,7 +185,7 @@ function lastErrorOf(
   holds: readonly Hold[],
   problems: readonly Problem[],
 ): string | undefined {
-  const hold = holds.find((candidate) => !PROGRESS.has(candidate.reason));
+  const hold = holds.find(isTrouble);
   if (hold !== undefined) return `${hold.reason}: ${hold.message}`;
   const [problem] = problems;
   if (problem !== undefined) return `${problem.reason}: ${problemText(problem)}`;

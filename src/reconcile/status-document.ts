@@ -27,7 +27,12 @@ export interface ReportInput {
 }
 
 /** Holds that are part of ordinary progress; all others mean that something is wrong. */
-export const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working']);
+const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working']);
+
+/** false for what is part of ordinary progress; to wait for a dependency is, until it takes longer than it should. */
+export function isTrouble({ reason, overdue }: Hold): boolean {
+  return reason === 'WaitingForDependency' ? overdue === true : !PROGRESS.has(reason);
+}
 
 /** What a status document is made of beside the report's input. */
 export interface DocumentInput {
@@ -112,7 +117,7 @@ function conditionsOf(input: ReportInput, parts: DocumentInput): Condition[] {
     const lastTransitionTime = before?.status === status ? before.lastTransitionTime : isoTime(input.now);
     conditions.push({ type, status, reason, message, lastTransitionTime });
   };
-  const trouble = waiting.find((hold) => !PROGRESS.has(hold.reason));
+  const trouble = waiting.find(isTrouble);
   const count = `${ready} of ${blueprint.services.length} instances are ready`;
   const isAway = input.engineAway !== undefined;
   add(

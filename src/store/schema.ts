@@ -80,6 +80,7 @@ const desiredBlueprint = v.looseObject({
   deleting: v.boolean(),
   reclaimVolumes: strings,
   reclaimNetworks: strings,
+  order: v.exactOptional(v.record(text, strings)),
   executors: v.exactOptional(
     v.looseObject({
       executorType: text,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync, renameSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { EventLog } from '../../build/lib/events.mjs';
 import { eventually } from '../fakes/engine-fixture.ts';
 import { seededRandom } from '../fakes/random.ts';
 import type { AgentUnderTest } from './support/agent.ts';
@@ -10,6 +11,8 @@ import {
   CONTAINERS,
   copyBlueprints,
   ensureRoom,
+  FIRST_START_MS,
+  healthOverlay,
   makeStandIns,
   makeTree,
   SEED,
@@ -26,6 +29,7 @@ const ground = new Ground('arrow');
 const { engine } = ground;
 let agent: AgentUnderTest;
 let files: string[];
+let log: EventLog;
 
 before(async () => {
   await ensureRoom(engine);
@@ -33,10 +37,12 @@ before(async () => {
   await makeStandIns(ground);
   const tree = ground.folder('tree');
   makeTree(tree);
+  const checks = join(ground.dir, 'checks.json');
+  writeFileSync(checks, JSON.stringify(healthOverlay()));
+  log = await new EventLog(engine.socketPath).open();
   agent = await ground.agent({
     flags: [
-      '--overlays',
-      'builtin:arrowhead',
+      ...['--overlays', checks, '--overlays', 'builtin:arrowhead'],
       '--bind-prefix-map',
       `${AUTHORS_TREE}=${tree}`,
       '--resync',
@@ -47,7 +53,15 @@ before(async () => {
   await agent.start();
 });
 
-after(() => ground.close());
+after(async () => {
+  log.close();
+  await ground.close();
+});
+
+/** Engine's times of what happened to a container, epoch milliseconds. */
+function times(action: string, name: string): number[] {
+  return log.events.filter((one) => one.action === action && one.name === name).map(({ atMs }) => atMs);
+}
 
 /** What the systems answer on the ports that the blueprints publish. */
 async function echoes(): Promise<void> {
@@ -99,6 +113,15 @@ async function eachInTurn(work: (life: Life) => Promise<void>, sameId: boolean):
 }
 
 test("the seven unchanged blueprints of the seed run on a machine that is not their author's", async () => {
+  await agent.until(
+    ({ blueprints }) =>
+      blueprints.some(({ name, phase, waiting }) => {
+        const [wait] = waiting;
+        return name === 'c1-authorization' && phase === 'Pending' && wait?.reason === 'WaitingForDependency';
+      }),
+    'authorization waits',
+    SLOW_MS,
+  );
   for (const file of files)
     assert.deepEqual(readFileSync(join(agent.blueprintDir, file)), readFileSync(join(SEED, file)));
   assert.equal(files.length, 7);
@@ -112,6 +135,19 @@ test("the seven unchanged blueprints of the seed run on a machine that is not th
   );
   assert.equal(code, 0);
   await allIsWell();
+});
+
+test('they have started in order: each once, and none before what it needs is healthy', async () => {
+  const start = (name: string) => times('start', `c1-${name}`)[0] ?? 0;
+  for (const name of CONTAINERS) {
+    assert.equal(times('start', name).length, 1, name);
+    assert.equal((await engine.container(name)).RestartCount, 0, name);
+  }
+  assert.ok(start('serviceregistry') - start('database') > FIRST_START_MS, 'the database is not waited for');
+  assert.ok(start('authorization') > start('serviceregistry'));
+  for (const system of ['orchestrator', 'eventhandler', 'gateway'])
+    assert.ok(start(system) > start('authorization'), system);
+  assert.ok(start('gatekeeper') > start('gateway'));
 });
 
 test('the files are mounted from the mapped tree, and cannot be written', async () => {
@@ -207,6 +243,21 @@ test('an agent that is killed at random moments of its work ends with the seven,
   copyBlueprints(agent.blueprintDir);
   for (const name of CONTAINERS)
     await agent.until(() => isOriginal(name), `${name} is as the seed says`, SLOW_MS);
+  await allIsWell();
+});
+
+test('when all of them go, the systems are stopped before the registry, and the database last', async () => {
+  await agent.stop();
+  for (const file of files) agent.remove(file);
+  log.clear();
+  await agent.start();
+  await agent.until(({ blueprints }) => blueprints.length === 0, 'all of them are gone', SLOW_MS);
+  const die = (name: string) => times('die', name)[0] ?? 0;
+  const systems = CONTAINERS.filter((name) => !['c1-database', 'c1-serviceregistry'].includes(name));
+  for (const system of systems) assert.ok(die(system) < die('c1-serviceregistry'), system);
+  assert.ok(die('c1-serviceregistry') < die('c1-database'));
+  assert.equal((await engine.containers({ label: [`colonies.node=${agent.node}`] })).length, 0);
+  copyBlueprints(agent.blueprintDir);
   await allIsWell();
 });
 

@@ -223,11 +223,17 @@ const INSTANCE: FieldCase[] = [
     },
   },
   {
-    title: 'FIELDS 3.1 dependsOn: is stored and said not to be acted on yet',
-    instance: { dependsOn: ['something-unknown', { name: 'x', condition: 'healthy', timeout: '5m' }] },
-    check: ({ box, report }) => {
-      assert.ok(box.State.Running);
-      assert.match(warningsOf(report).join(), /instances\[0\]\.dependsOn is stored, but .* yet/);
+    title: 'FIELDS 5 dependsOn: starts after the instance it names, whose health it waits for',
+    document: ({ name, image }) =>
+      deployment(name, [
+        { name, image, dependsOn: [{ name: `${name}-first`, condition: 'healthy', timeout: '5m' }] },
+        { name: `${name}-first`, image, healthcheck: { test: 'true', interval: '1s' } },
+      ]),
+    check: async ({ box, engine, name, report }) => {
+      const first = await engine.container(`${name}-first`);
+      assert.equal(first.State.Health.Status, 'healthy');
+      assert.ok(box.Created > first.State.Health.Log[0].End, `${box.Created} is after the first check`);
+      assert.equal(warningsOf(report).join(), '');
     },
   },
   {

@@ -102,7 +102,7 @@ const SPEC: FieldCase[] = [
       hostname: 'exec-host',
       stopTimeout: 4,
       tmpfs: ['/run'],
-      dependsOn: ['something'],
+      dependsOn: [],
     },
     async ({ box, inside, report }) => {
       assert.deepEqual(box.HostConfig.RestartPolicy, { Name: 'on-failure', MaximumRetryCount: 2 });

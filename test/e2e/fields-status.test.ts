@@ -293,13 +293,19 @@ test('FIELDS 4.4 aliases: two blueprints that claim the same one are a warning',
   );
 });
 
-test('FIELDS 5 dependsOn: a cycle through several blueprints is a warning that names it', async () => {
-  const { prefix } = run.ground;
+test('FIELDS 5 dependsOn: a cycle through several blueprints is refused, and named', async () => {
+  const { agent, ground } = run;
+  const { prefix } = ground;
   const [first, second] = [`${prefix}-front`, `${prefix}-back`];
   const of = (name: string, other: string) =>
     deployment(name, [{ name: `${name}-x`, image: `${prefix}-plain:1` }], { dependsOn: [other] });
   const cycle = /cycle: \S+(front|back) -> \S+(front|back) -> \S+(front|back)$/;
-  await warnedOf(cycle, of(first, second), of(second, first));
+  agent.write('together-0.json', of(first, second));
+  agent.write('together-1.json', of(second, first));
+  await agent.until(
+    ({ refusals }) => refusals.some(({ problems }) => problems.some(({ message }) => cycle.test(message))),
+    'one of them is refused',
+  );
 });
 
 test('FIELDS 4.5 memory: limits that add up to more than the machine has are a warning', async () => {

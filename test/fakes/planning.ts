@@ -204,6 +204,7 @@ export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
     fresh: new Set(),
     forced: new Map(),
     keptImages: new Map(),
+    order: { startConcurrency: 8, starting: new Map(), beenUp: new Set(), waiting: new Map() },
     runningSince: new Map(),
     ...change,
   };

@@ -19,6 +19,7 @@ export interface InstanceInput {
   stopTimeout?: string;
   pullPolicy?: 'IfNotPresent' | 'Always' | 'Never';
   labels?: Record<string, string>;
+  dependsOn?: readonly unknown[];
 }
 
 export interface UpdateInput {
@@ -37,6 +38,7 @@ export interface DeploymentInput {
   volumeReclaim?: 'Delete';
   network?: { name: string; create?: boolean };
   update?: UpdateInput;
+  dependsOn?: readonly unknown[];
 }
 
 export interface DeploymentDocument {
@@ -52,7 +54,7 @@ export function deployment(
   instances: readonly InstanceInput[],
   input: DeploymentInput = {},
 ): DeploymentDocument {
-  const { replicas, generation, annotations, blueprintId, volumeReclaim, network, update } = input;
+  const { replicas, generation, annotations, blueprintId, volumeReclaim, network, update, dependsOn } = input;
   return {
     kind: 'DockerDeployment',
     ...(blueprintId === undefined ? {} : { blueprintid: blueprintId }),
@@ -67,6 +69,7 @@ export function deployment(
       ...(volumeReclaim === undefined ? {} : { volumeReclaim }),
       ...(network === undefined ? {} : { network }),
       ...(update === undefined ? {} : { update }),
+      ...(dependsOn === undefined ? {} : { dependsOn }),
     },
   };
 }

@@ -56,10 +56,15 @@ httpd -f -p "$port" -h /tmp/www &
 wait $!
 `;
 
+/** How long the database takes at its first start, milliseconds: longer than the systems wait for it. */
+export const FIRST_START_MS = 8_000;
+
 /** Plays the database, which is baked into its image: without the files of the image in its volume it does not start. */
 const DATABASE = [
   "trap 'exit 0' TERM",
   '[ -s /var/lib/mysql/baked ] || { echo "no tables"; exit 1; }',
+  `[ -e /var/lib/mysql/begun ] || { sleep ${FIRST_START_MS / 1000} & wait $!; }`,
+  'touch /var/lib/mysql/begun',
   'sleep 0.3',
   'httpd -f -p 3306 -h /srv & wait $!',
 ].join('\n');
@@ -123,6 +128,18 @@ export function makeTree(root: string): void {
     put(`config/${system}`, 'log4j2.xml', '<Configuration/>\n');
     put(`config/${system}`, 'run.sh', RUN_SH, 0o755);
   }
+}
+
+/** Health checks by the engine, as quick as the stand-ins are; to be used before the overlay that brings the order. */
+export function healthOverlay(): object {
+  const overlays = Object.entries({ database: 3306, ...SYSTEMS }).map(([component, port]) => ({
+    match: { arrowhead: 'true', component },
+    instance: {
+      healthcheck: { test: `nc -w 2 127.0.0.1 ${port} </dev/null`, interval: '2s', timeout: '5s' },
+      probe: { tcp: { port }, interval: '2s', timeout: '5s', startPeriod: '1m' },
+    },
+  }));
+  return { overlays };
 }
 
 /** Puts the seven blueprints, byte by byte as they are, into a folder. */
