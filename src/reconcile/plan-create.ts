@@ -2,6 +2,7 @@ import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed } from './plan-forced.ts';
+import { changeReady } from './plan-images.ts';
 import { hold, holdBy, nameConflict, networkReady } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
@@ -15,7 +16,8 @@ export function createSuccessor(planning: Planning, service: Service, others: re
     keepOldRunning(planning, service, others);
     return;
   }
-  if (!imageReady(planning, service, old) || !networkReady(planning, service)) {
+  const isReady = imageReady(planning, service, old) && changeReady(planning, service, old);
+  if (!isReady || !networkReady(planning, service)) {
     keepOldRunning(planning, service, others);
     return;
   }
