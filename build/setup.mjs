@@ -25,12 +25,25 @@ const PACKAGE = {
   openssl: ['openssl'],
   // The architecture tests ask it which files belong to the project.
   git: ['git'],
+  // A real registry, and the password file that it wants.
+  'docker-registry': ['docker-registry'],
+  htpasswd: ['apache2-utils'],
 };
 
 /** @typedef {keyof typeof PACKAGE} Tool */
 
 /** What `npm test` needs beside the engine. @type {readonly Tool[]} */
-export const TEST_TOOLS = ['busybox', 'podman', 'strace', 'shellcheck', 'dash', 'openssl', 'git'];
+export const TEST_TOOLS = [
+  'busybox',
+  'podman',
+  'strace',
+  'shellcheck',
+  'dash',
+  'openssl',
+  'git',
+  'docker-registry',
+  'htpasswd',
+];
 
 /** Installs the locked npm packages when they are absent or of another lock file. */
 export async function ensurePackages() {

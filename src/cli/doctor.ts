@@ -6,6 +6,7 @@ import { checkColony } from './doctor-colony.ts';
 import { checkEngine } from './doctor-engine.ts';
 import { checkFiles, checkSocket } from './doctor-files.ts';
 import { checkCgroup, checkClock, checkStateDir } from './doctor-machine.ts';
+import { checkRegistries } from './doctor-registries.ts';
 import { EXIT, painterFor, writeJson } from './io.ts';
 
 /** `colonies-edge doctor`: every check is made, whatever the others found; 1 when one fails. */
@@ -14,6 +15,7 @@ export async function doctor(call: Call): Promise<number> {
   const { io } = call;
   const checks: Check[] = [
     ...(await checkEngine(config, io)),
+    await checkRegistries(config, io),
     await checkCgroup(),
     checkClock(io.clock.now()),
     ...(await checkStateDir(config.stateDir)),

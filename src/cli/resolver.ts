@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { EdgeError, errorCode, errorText } from '../base/errors.ts';
@@ -154,8 +154,10 @@ function slotsError(text: string): EdgeError {
 
 /** What no container may get, also under its real name. */
 async function protectedPaths(config: Config, env: Io['env']): Promise<readonly string[]> {
-  const { keyFile, userKeyFile, ownerKeyFile, clientKeyFile, slots } = config;
+  const { keyFile, userKeyFile, ownerKeyFile, clientKeyFile, slots, registries } = config;
   const secrets = [slots, keyFile, nextKeyPath(keyFile), userKeyFile, ownerKeyFile, clientKeyFile];
+  // Where the folder is not used, its parents may be mounted as ever.
+  if (registries !== undefined && existsSync(registries)) secrets.push(registries);
   const all = [config.stateDir, config.socket, ...secrets, env.CREDENTIALS_DIRECTORY || undefined];
   const paths = all.filter((path) => path !== undefined);
   const real = await Promise.all(paths.map((path) => realpath(path).catch(() => path)));

@@ -4,6 +4,7 @@ import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/table.ts';
 import { openDirectory } from '../directory/directory.ts';
 import { createDockerEngine } from '../docker/engine.ts';
+import { createRegistryAuth } from '../docker/registry-auth.ts';
 import { checkGraph } from '../kinds/index.ts';
 import type { AgentParts, AgentSettings } from '../reconcile/agent-parts.ts';
 import { openStore } from '../store/store.ts';
@@ -27,12 +28,15 @@ export async function openRooms(
   const { clock, random } = io;
   const store = await openStore({ dir: config.stateDir, clock, log, random, access });
   try {
+    const { registries: folder, dockerConfig } = config;
+    const registryAuth = createRegistryAuth({ folder, dockerConfig, env: io.env, clock });
     const docker = createDockerEngine({
       endpoint: config.dockerHost,
       clock,
       random,
       log,
       deadlines: { pullStallMs: config.pullStallMs },
+      registryAuth,
     });
     const link = access === 'own' ? await linkOf(config, { io, log, store }) : undefined;
     const { blueprints } = config;
@@ -52,6 +56,7 @@ export async function openRooms(
         ...(link === undefined ? {} : { link: link.link }),
         resolver,
         crossCheck: checkGraph,
+        warnings: () => registryAuth.warnings(),
         clock,
         random,
       },

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { errorCode, errorText } from '../base/errors.ts';
 import { closest } from '../base/text.ts';
@@ -42,7 +42,7 @@ interface Candidate {
 /** Flag over environment over file over default, all problems at once. Nothing is thrown. */
 export async function loadConfig(input: ConfigInput): Promise<ConfigResult> {
   const problems: string[] = [];
-  const around = input.around ?? { hostname: hostname(), exists: existsSync };
+  const around = input.around ?? { hostname: hostname(), home: home(), exists: existsSync };
   const rows = optionRows();
   const values: Record<string, unknown> = {};
   const origins: Record<string, ValueOrigin> = {};
@@ -174,4 +174,13 @@ function unknownEnv(env: ConfigInput['env']): string[] {
 
 function meant(suggestion: string | undefined): string {
   return suggestion === undefined ? '' : `; did you mean ${suggestion}?`;
+}
+
+/** A user without an entry and without HOME has none. */
+function home(): string | undefined {
+  try {
+    return homedir();
+  } catch {
+    return undefined;
+  }
 }

@@ -7,6 +7,8 @@ export type Decoded<T> = { ok: true; value: T } | { ok: false; expected: string 
 /** What defaults may depend on. */
 export interface Surroundings {
   hostname: string;
+  /** This user's home; absent: none is known. */
+  home?: string | undefined;
   exists(path: string): boolean;
 }
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { LogLevel } from '../base/log.ts';
 import {
   decodeCount,
@@ -139,6 +140,30 @@ export const OPTIONS = {
     defaultText: 'colonies_default',
     fallback: () => 'colonies_default',
     decode: decodeText('a network name: letters, digits and _.-', /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/),
+  }),
+  registries: option<string | undefined>({
+    flag: 'registries',
+    key: 'registries',
+    placeholder: 'DIR',
+    group: 'Engine',
+    help: 'Folder of credentials for registries, one JSON file each, mode 0600, read anew for each pull. "none": no folder.',
+    defaultText: `${ETC}/registries.d`,
+    fallback: () => `${ETC}/registries.d`,
+    decode: decodePathOrNone,
+    show: (path) => path ?? 'none',
+  }),
+  dockerConfig: option<string | undefined>({
+    flag: 'docker-config',
+    key: 'dockerConfig',
+    alsoEnv: ['DOCKER_CONFIG'],
+    placeholder: 'DIR',
+    group: 'Engine',
+    help: 'Folder of Docker\'s config.json, whose credentials and helpers count after those of --registries. "none": do without.',
+    defaultText: '~/.docker',
+    example: '/root/.docker',
+    fallback: (around) => (around.home === undefined ? undefined : join(around.home, '.docker')),
+    decode: decodePathOrNone,
+    show: (path) => path ?? 'none',
   }),
   stateDir: option<string>({
     flag: 'state-dir',

@@ -10,7 +10,8 @@ import { listAt, numberAt, objectAt } from './json.ts';
 import { type LogLine, type LogOptions, readLogs } from './logs.ts';
 import { Observer } from './observer.ts';
 import { performAction } from './perform.ts';
-import { pullImage } from './pull.ts';
+import { pullChecked } from './pull-checked.ts';
+import type { CredentialSources } from './registry-auth.ts';
 import { createTransport } from './transport.ts';
 import { createVersions, type EngineVersion, type FullInfo } from './version.ts';
 
@@ -21,6 +22,8 @@ export interface DockerEngineOptions {
   random: Random;
   log: Logger;
   deadlines?: Partial<Deadlines>;
+  /** Credentials for registries; absent: pulls are anonymous. */
+  registryAuth?: Pick<CredentialSources, 'find'> | undefined;
 }
 
 /** Bytes the engine's things take on its disk. */
@@ -85,7 +88,8 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     async pull(image, { signal, onProgress }) {
       const { api } = await versions.version(signal);
       try {
-        await pullImage(transport, api, image, { signal, stallMs: deadlines.pullStallMs, onProgress });
+        const { registryAuth: auth } = options;
+        await pullChecked({ transport, api, deadlines, auth }, image, { signal, onProgress });
       } finally {
         observer.imageChanged();
       }

@@ -121,9 +121,33 @@ const RULES: readonly Rule[] = [
   },
   { code: 'VOLUME_IN_USE', pattern: /volume .*(in use|being used)/i, subjects: ['volume'] },
   {
-    code: 'REGISTRY_UNAUTHORIZED',
+    code: 'DIGEST_MISMATCH',
     pattern:
-      /pull access denied|unauthorized|authentication required|no basic auth credentials|access to the resource is denied/i,
+      /verification failed for digest|unexpected commit digest|does not match provided manifest digest|digest did not match/i,
+    subjects: ['pull'],
+  },
+  {
+    code: 'REGISTRY_RATE_LIMITED',
+    pattern: /toomanyrequests|too many requests|rate limit/i,
+    subjects: ['pull'],
+  },
+  {
+    code: 'REGISTRY_UNTRUSTED',
+    pattern:
+      /x509|certificate signed by unknown authority|tls: (failed to verify|bad certificate|unknown certificate|certificate required|handshake failure|first record)|http response to https client/i,
+    subjects: ['pull'],
+  },
+  {
+    code: 'REGISTRY_UNAUTHORIZED',
+    // Amazon's registry says "denied" of a token that has expired.
+    pattern:
+      /unauthorized|authentication required|no basic auth credentials|incorrect username or password|invalid username\/password|authorization token has expired|status(code)?:? 401/i,
+    subjects: ['pull', 'image'],
+  },
+  {
+    code: 'REGISTRY_FORBIDDEN',
+    // Of what is not there as well, so that nobody learns what is; without credentials it means that some are wanted.
+    pattern: /\bdenied\b|403 forbidden|insufficient_scope|status(code)?:? 403/i,
     subjects: ['pull', 'image'],
   },
   {
@@ -131,10 +155,11 @@ const RULES: readonly Rule[] = [
     pattern:
       /no such image|manifest( for .*)? (unknown|not found)|manifest unknown|image not known|not found: manifest|name unknown|repository .* not found/i,
   },
+  { code: 'IMAGE_NOT_FOUND', pattern: /: not found$/i, subjects: ['pull'] },
   {
     code: 'REGISTRY_UNREACHABLE',
     pattern:
-      /no such host|connection refused|i\/o timeout|tls handshake|request canceled|temporary failure in name resolution|network is unreachable|no route to host|x509|http response to https client|deadline exceeded|connection reset|unexpected eof|\bEOF\b|toomanyrequests|too many requests|(received unexpected|unexpected) (http )?status|server misbehaving|pinging container registry/i,
+      /no such host|connection refused|i\/o timeout|tls handshake|request canceled|temporary failure in name resolution|network is unreachable|no route to host|deadline exceeded|connection reset|unexpected eof|\bEOF\b|(received unexpected|unexpected) (http )?status|server misbehaving|pinging container registry/i,
     subjects: ['pull'],
   },
 ];
@@ -163,7 +188,7 @@ function codeOfStatus(status: number, text: string, subject: Subject): EngineCod
   if (status === 404)
     return subject === 'image' || subject === 'pull' ? 'IMAGE_NOT_FOUND' : 'ENGINE_NOT_FOUND';
   if (status === 409) return 'ENGINE_CONFLICT';
-  if (status === 403) return 'ENGINE_CONFLICT';
+  if (status === 403) return subject === 'pull' ? 'REGISTRY_FORBIDDEN' : 'ENGINE_CONFLICT';
   if (status === 401) return subject === 'pull' ? 'REGISTRY_UNAUTHORIZED' : 'ENGINE_REFUSED';
   if (status === 502 || status === 503 || status === 504) return 'ENGINE_PROTOCOL';
   if (status >= 500) return 'ENGINE_FAILED';

@@ -8,6 +8,7 @@ import type { ContainerDetail, EngineSnapshot, ObservedContainer, ObservedImage 
 import type { EngineEvent, Wanted } from '../model/ports.ts';
 import type { Deadlines } from './deadlines.ts';
 import { decodeDetail, decodeImage, decodeListing, decodeNetworks } from './decode.ts';
+import { carriesDigest, pinnedDigest } from './digest.ts';
 import { listAt, requireList, textAt, textsAt } from './json.ts';
 import { Lookups } from './lookups.ts';
 import type { Call, Transport } from './transport.ts';
@@ -232,6 +233,8 @@ export class Observer {
         subject: 'image',
         target: ref,
       });
+      const pin = pinnedDigest(ref);
+      if (pin !== undefined && !carriesDigest(answer.json, pin)) return null;
       return decodeImage(answer.json);
     } catch (error) {
       if (errorCode(error) === 'IMAGE_NOT_FOUND' || errorCode(error) === 'BAD_REFERENCE') return null;

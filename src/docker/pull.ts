@@ -2,6 +2,7 @@ import { lru } from 'tiny-lru';
 import { engineError, refusal } from './errors.ts';
 import { isObject, numberAt, objectAt, textAt } from './json.ts';
 import { jsonLines } from './json-lines.ts';
+import { authHeader, type RegistryCredentials, registryOf } from './registry-auth.ts';
 import type { Transport } from './transport.ts';
 
 /** `fromImage` and `tag` of `POST /images/create`: without a tag the engine would pull every one there is. */
@@ -73,15 +74,20 @@ export async function pullImage(
   options: {
     signal: AbortSignal;
     stallMs: number;
+    credentials?: RegistryCredentials | undefined;
     onProgress(currentBytes: number, totalBytes: number): void;
   },
 ): Promise<void> {
   const call = `POST /v${api}/images/create`;
+  const { credentials } = options;
   const stream = await transport.open(
     {
       method: 'POST',
       path: `/v${api}/images/create`,
       query: splitReference(reference),
+      ...(credentials === undefined
+        ? {}
+        : { headers: { 'x-registry-auth': authHeader(registryOf(reference), credentials) } }),
       deadlineMs: options.stallMs,
       signal: options.signal,
       subject: 'pull',

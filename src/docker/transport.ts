@@ -12,6 +12,8 @@ export interface Call {
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Sent as JSON. */
   body?: unknown;
+  /** More headers; they may be secret and are in no error. */
+  headers?: Readonly<Record<string, string>>;
   deadlineMs: number;
   signal?: AbortSignal | undefined;
   /** Long calls and streams have connections of their own, so that they never keep a listing waiting. */
@@ -88,7 +90,7 @@ export function createTransport(options: {
     const asked = pool.request({
       method: call.method,
       path: call.path + queryText(call.query),
-      headers: body === null ? {} : { 'content-type': 'application/json' },
+      headers: { ...(body === null ? {} : { 'content-type': 'application/json' }), ...call.headers },
       body,
       signal: deadline.signal,
     });

@@ -19,8 +19,12 @@ export type EngineCode =
   | 'VOLUME_IN_USE'
   | 'DISK_FULL'
   | 'REGISTRY_UNAUTHORIZED'
+  | 'REGISTRY_FORBIDDEN'
+  | 'REGISTRY_UNTRUSTED'
+  | 'REGISTRY_RATE_LIMITED'
   | 'REGISTRY_UNREACHABLE'
   | 'PULL_STALLED'
+  | 'DIGEST_MISMATCH'
   | 'CANCELLED';
 
 /** The engine itself is away, hung or talks nonsense: nothing is known about the thing that was asked for. */
@@ -59,10 +63,14 @@ export function isPermanentCode(code: string): boolean {
 }
 
 const BY_CODE: Readonly<Partial<Record<string, Reason>>> = {
-  IMAGE_NOT_FOUND: 'ImageUnavailable',
+  IMAGE_NOT_FOUND: 'ImageNotFound',
   PULL_STALLED: 'ImageUnavailable',
   REGISTRY_UNREACHABLE: 'ImageUnavailable',
   REGISTRY_UNAUTHORIZED: 'RegistryUnauthorized',
+  REGISTRY_FORBIDDEN: 'RegistryForbidden',
+  REGISTRY_UNTRUSTED: 'RegistryUntrusted',
+  REGISTRY_RATE_LIMITED: 'RegistryRateLimited',
+  DIGEST_MISMATCH: 'DigestMismatch',
   PLATFORM_MISMATCH: 'PlatformMismatch',
   BAD_REFERENCE: 'BadReference',
   BIND_SOURCE_MISSING: 'BindSourceMissing',

@@ -12,9 +12,14 @@ export type Reason =
   // images
   | 'Pulling'
   | 'ImageUnavailable'
+  | 'ImageNotFound'
+  | 'DigestMismatch'
   | 'BadReference'
   | 'PlatformMismatch'
   | 'RegistryUnauthorized'
+  | 'RegistryForbidden'
+  | 'RegistryUntrusted'
+  | 'RegistryRateLimited'
   | 'DiskFull'
   // containers
   | 'BindSourceMissing'

@@ -20,6 +20,8 @@ export interface AgentParts {
   resolver(): Promise<Resolve>;
   /** What only shows when all blueprints are seen together: cycles, and names, ports and aliases that two of them want. */
   crossCheck(blueprints: readonly DesiredBlueprint[]): readonly Problem[];
+  /** What the rooms have to say to people beside their errors, one line each. */
+  warnings?(): readonly string[];
   clock: Clock;
   random: Random;
   log: Logger;

@@ -67,6 +67,7 @@ export function agentStatus(input: StatusInput): AgentStatus {
     warnings: [
       ...source.warnings,
       ...(input.memoryError === undefined ? [] : [input.memoryError]),
+      ...(parts.warnings?.() ?? []),
       ...warningsOf(desired, observed, parts.crossCheck),
     ],
     counters: { ...input.counters },

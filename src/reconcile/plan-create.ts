@@ -2,6 +2,7 @@ import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed } from './plan-forced.ts';
+import { changeReady } from './plan-images.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
 import { turnOf } from './plan-rolling.ts';
 import { hold, holdBy, isUp, nameConflict, networkReady, retire } from './plan-steps.ts';
@@ -18,7 +19,8 @@ export function createSuccessor(planning: Planning, service: Service, others: re
     keepOldRunning(planning, service, others);
     return;
   }
-  if (!imageReady(planning, service, old) || !networkReady(planning, service)) {
+  const isReady = imageReady(planning, service, old) && changeReady(planning, service, old);
+  if (!isReady || !networkReady(planning, service)) {
     keepOldRunning(planning, service, others);
     return;
   }

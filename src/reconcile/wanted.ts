@@ -44,6 +44,13 @@ export function isNoise(
 const ABOUT_IMAGES: ReadonlySet<Reason> = new Set<Reason>([
   'Pulling',
   'ImageUnavailable',
+  'ImageNotFound',
+  'DigestMismatch',
+  'RegistryUnauthorized',
+  'RegistryForbidden',
+  'RegistryUntrusted',
+  'RegistryRateLimited',
+  'DiskFull',
   'PlatformMismatch',
   'Working',
 ]);

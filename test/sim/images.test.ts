@@ -34,7 +34,7 @@ simulation(
     sim.goal.excused.add('slow-1');
     sim.start();
     await sim.run(4 * 3_600_000);
-    assert.deepEqual([...new Set(sim.waits('slow'))], ['ImageUnavailable']);
+    assert.deepEqual([...new Set(sim.waits('slow'))], ['ImageNotFound']);
     assert.equal(sim.report('slow').ready, 0);
     const times = sim.engine.calls.filter((call) => call.kind === 'pullImage').map((call) => call.atMs);
     const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));

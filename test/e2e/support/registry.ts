@@ -14,6 +14,8 @@ export class TestRegistry {
   readonly imageIds: string[] = [];
   /** true: blobs are not answered until it is false again. */
   hangs = false;
+  /** Next answers for blobs of more than this many bytes break off in the middle, so often. */
+  cuts = { overBytes: 0, times: 0 };
   readonly #server: Server;
   readonly #content = new Map<string, { type: string; body: Buffer }>();
   readonly #waiting: (() => void)[] = [];
@@ -31,13 +33,15 @@ export class TestRegistry {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Offers a tiny image as "name:tag"; an earlier one of this name is replaced. Returns the whole reference. */
-  offer(name: string, tag: string, config: ImageConfig): string {
+  /** Offers a tiny image as "name:tag", with more layers (tar) on top; an earlier one of this name is replaced. Returns the
+   *  whole reference. */
+  offer(name: string, tag: string, config: ImageConfig, more: readonly Buffer[] = []): string {
     const busybox = staticBusybox();
     if (busybox === undefined) throw new Error('a static busybox is missing (Debian package busybox-static)');
     const layer = tarOf(tinyFiles(busybox));
     const architecture = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }[process.arch as 'x64'] ?? process.arch;
-    const rootfs = { type: 'layers', diff_ids: [digestOf(layer)] };
+    const layers = [layer, ...more];
+    const rootfs = { type: 'layers', diff_ids: layers.map(digestOf) };
     // With an author that no other image has, each offer is an image of its own.
     const author = `${this.host}/${name}`;
     const description = Buffer.from(JSON.stringify({ architecture, os: 'linux', author, config, rootfs }));
@@ -50,7 +54,7 @@ export class TestRegistry {
       schemaVersion: 2,
       mediaType: MANIFEST,
       config: blob('container.image.v1+json', description),
-      layers: [blob('image.rootfs.diff.tar.gzip', layer)],
+      layers: layers.map((one) => blob('image.rootfs.diff.tar.gzip', one)),
     };
     const body = Buffer.from(JSON.stringify(manifest));
     for (const reference of [tag, digestOf(body)])
@@ -71,7 +75,9 @@ export class TestRegistry {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url ?? '';
-    if (path !== '/v2/') this.requests.push(`${request.method} ${path}`);
+    const { range } = request.headers;
+    if (path !== '/v2/')
+      this.requests.push(`${request.method} ${path}${range === undefined ? '' : ` ${range}`}`);
     const found =
       path === '/v2/' ? { type: 'application/json', body: Buffer.from('{}') } : this.#content.get(path);
     const send = () => {
@@ -81,13 +87,21 @@ export class TestRegistry {
         return;
       }
       const digest = digestOf(found.body);
-      const length = found.body.length;
-      response.writeHead(200, {
+      const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      const body = found.body.subarray(from);
+      response.writeHead(from > 0 ? 206 : 200, {
         'content-type': found.type,
-        'content-length': length,
+        'content-length': body.length,
+        'accept-ranges': 'bytes',
         'docker-content-digest': digest,
+        ...(from > 0
+          ? { 'content-range': `bytes ${from}-${found.body.length - 1}/${found.body.length}` }
+          : {}),
       });
-      response.end(request.method === 'HEAD' ? undefined : found.body);
+      if (path.includes('/blobs/') && this.cuts.times > 0 && body.length > this.cuts.overBytes) {
+        this.cuts.times -= 1;
+        response.write(body.subarray(0, body.length / 2), () => response.destroy());
+      } else response.end(request.method === 'HEAD' ? undefined : body);
     };
     if (this.hangs && path.includes('/blobs/')) this.#waiting.push(send);
     else send();

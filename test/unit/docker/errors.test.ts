@@ -129,7 +129,7 @@ const said: readonly [Subject, number, string, string, string?][] = [
     'pull',
     404,
     "pull access denied for a/b, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
-    'REGISTRY_UNAUTHORIZED',
+    'REGISTRY_FORBIDDEN',
   ],
   [
     'pull',
@@ -150,7 +150,6 @@ const said: readonly [Subject, number, string, string, string?][] = [
     'REGISTRY_UNREACHABLE',
   ],
   ['pull', 500, 'Get "https://r/v2/": net/http: TLS handshake timeout', 'REGISTRY_UNREACHABLE'],
-  ['pull', 500, 'toomanyrequests: You have reached your pull rate limit', 'REGISTRY_UNREACHABLE'],
   ['container', 404, 'No such container: ab', 'ENGINE_NOT_FOUND'],
   ['container', 404, 'page not found', 'ENGINE_REFUSED'],
   ['network', 403, 'error while removing network: network x id 1 has active endpoints', 'ENGINE_CONFLICT'],
