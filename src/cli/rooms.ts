@@ -46,6 +46,7 @@ export async function openRooms(
     return {
       parts: {
         engine: docker,
+        storage: docker.storage,
         store,
         source:
           blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),
@@ -91,5 +92,10 @@ export function settingsOf(config: Config, version: string): AgentSettings {
     pullLanes: config.pullLanes,
     actionLanes: config.actionLanes,
     defaultNetwork: config.network,
+    gc: {
+      startPercent: config.gcStartPercent,
+      targetPercent: config.gcTargetPercent,
+      minAgeMs: config.gcMinAgeMs,
+    },
   };
 }

@@ -11,6 +11,7 @@ import {
   type PrefixPair,
 } from './option.ts';
 import { count, duration, MINUTE_MS, option, optionalFile } from './rows.ts';
+import { DISK_OPTIONS } from './table-disk.ts';
 import { SERVER_OPTIONS } from './table-server.ts';
 
 const ETC = '/etc/colonies-edge';
@@ -139,6 +140,7 @@ export const OPTIONS = {
     fallback: () => 'colonies_default',
     decode: decodeText('a network name: letters, digits and _.-', /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/),
   }),
+  ...DISK_OPTIONS,
   stateDir: option<string>({
     flag: 'state-dir',
     key: 'stateDir',

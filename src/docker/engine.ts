@@ -2,15 +2,17 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { ObservedContainer } from '../model/observed.ts';
-import type { Engine, EngineEvent } from '../model/ports.ts';
+import type { Engine, EngineDisk, EngineEvent } from '../model/ports.ts';
 import { DEFAULT_DEADLINES, type Deadlines } from './deadlines.ts';
 import { decodeListing } from './decode.ts';
+import { createEngineDisk } from './engine-disk.ts';
 import { watchEvents } from './events.ts';
 import { listAt, numberAt, objectAt } from './json.ts';
 import { type LogLine, type LogOptions, readLogs } from './logs.ts';
 import { Observer } from './observer.ts';
 import { performAction } from './perform.ts';
 import { pullImage } from './pull.ts';
+import type { RegistryAuth } from './registry-credentials.ts';
 import { createTransport } from './transport.ts';
 import { createVersions, type EngineVersion, type FullInfo } from './version.ts';
 
@@ -21,6 +23,10 @@ export interface DockerEngineOptions {
   random: Random;
   log: Logger;
   deadlines?: Partial<Deadlines>;
+  /** With what registries are asked for the sizes of images; absent: anonymously. */
+  registryAuth?: RegistryAuth | undefined;
+  /** Where certificates of private registries are; default: Docker's own folder. */
+  certsDir?: string | undefined;
 }
 
 /** Bytes the engine's things take on its disk. */
@@ -33,6 +39,8 @@ export interface DiskUsage {
 
 /** The engine port, and what the command line asks beside it. */
 export interface DockerEngine extends Engine {
+  /** The disk it keeps its images on. */
+  readonly storage: EngineDisk;
   /** One cheap call; throws one of the outage codes when the engine does not answer. */
   ping(signal: AbortSignal): Promise<void>;
   version(signal: AbortSignal): Promise<EngineVersion>;
@@ -68,7 +76,16 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     return (await transport.send(call)).json;
   };
 
+  const storage = createEngineDisk({
+    clock,
+    info: (signal) => versions.info(signal),
+    get: (path, signal) => get(path, deadlines.listMs, signal),
+    auth: options.registryAuth,
+    certsDir: options.certsDir,
+  });
+
   return {
+    storage,
     endpoint: transport.endpoint,
     snapshot: (wanted, signal) => observer.snapshot(wanted, signal),
     async perform(action, signal) {

@@ -1,4 +1,5 @@
 import type { ContainerSpec } from './container.ts';
+import type { StockImage } from './disk.ts';
 import type { Reason } from './reason.ts';
 
 /** One look at the engine plus our own memory of failures: everything `plan` may know of the world. */
@@ -25,6 +26,8 @@ export interface ObservedState extends EngineSnapshot {
   /** Containers that go on with the image they have, by id: a forced run that was given up had moved their reference to
    *  the image with this id. */
   keptImages: ReadonlyMap<string, string>;
+  /** Ids and references of images that are never removed, such as those one may go back to. Absent: none. */
+  protectedImages?: ReadonlySet<string>;
 }
 
 /** One blueprint that is to be pulled and made anew, changed or not. */
@@ -42,6 +45,8 @@ export interface EngineSnapshot {
   /** Wanted images by reference; `null`: looked for and not there. A reference that was not asked for is absent. */
   images: ReadonlyMap<string, ObservedImage | null>;
   networks: readonly ObservedNetwork[];
+  /** All images of the engine; absent when that is not known: then none is removed. */
+  stock?: readonly StockImage[];
   /** Names of the named volumes that were asked for and exist. */
   volumes: ReadonlySet<string>;
 }
