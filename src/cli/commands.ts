@@ -124,6 +124,22 @@ export const COMMANDS: readonly Command[] = [
     run: async (call) => (await import('./confirm-removal.ts')).confirmRemoval(call),
   },
   {
+    name: 'gc',
+    summary: 'Remove the images that the agent pulled and nothing needs any more.',
+    args: '',
+    maxArgs: 0,
+    flags: [{ name: 'dry-run', help: 'Only say which; change nothing.' }],
+    options: ['socket', 'config'],
+    examples: [
+      ['colonies-edge gc --dry-run', 'what would go, what stays, and why'],
+      ['colonies-edge gc', 'now, however full the disk is'],
+    ],
+    notes:
+      'The running agent is asked. Images that are in use, wanted, or brought by somebody else stay; so do those out of ' +
+      'use for less than --gc-min-age. Exit code 1 when something could not be removed.',
+    run: async (call) => (await import('./gc.ts')).gc(call),
+  },
+  {
     name: 'link-class',
     summary: 'Show what the link to the server may cost, or switch it.',
     args: '[normal|metered]',

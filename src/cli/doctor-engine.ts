@@ -21,7 +21,7 @@ export async function checkEngine(config: Config, io: Io): Promise<Check[]> {
   });
   const signal = AbortSignal.any([io.signal, AbortSignal.timeout(ENGINE_MS)]);
   try {
-    return await askEngine(engine, signal);
+    return await askEngine(engine, config, signal);
   } catch (error) {
     return [
       { name: 'engine', state: 'fail', message: errorText(error), advice: adviceFor(errorCode(error)) },
@@ -31,7 +31,7 @@ export async function checkEngine(config: Config, io: Io): Promise<Check[]> {
   }
 }
 
-async function askEngine(engine: DockerEngine, signal: AbortSignal): Promise<Check[]> {
+async function askEngine(engine: DockerEngine, config: Config, signal: AbortSignal): Promise<Check[]> {
   const version = await engine.version(signal);
   const info = await engine.info(signal);
   const checks: Check[] = [
@@ -55,7 +55,7 @@ async function askEngine(engine: DockerEngine, signal: AbortSignal): Promise<Che
       state: 'warn',
       message: 'the engine keeps no container output (log driver none)',
     });
-  if (info.rootDir !== '') checks.push(await checkSpace('engine disk', info.rootDir));
+  if (info.rootDir !== '') checks.push(await checkEngineDisk(engine, config, info.rootDir, signal));
   return checks;
 }
 
@@ -70,6 +70,34 @@ function adviceFor(code: string): string {
     default:
       return 'look at the engine: systemctl status docker, journalctl -u docker';
   }
+}
+
+/** Room for images, and from which use on the agent makes some. */
+async function checkEngineDisk(
+  { storage }: DockerEngine,
+  config: Config,
+  rootDir: string,
+  signal: AbortSignal,
+): Promise<Check> {
+  const name = 'engine disk';
+  const space = await checkSpace(name, rootDir);
+  const use = await storage.use(signal);
+  if (use === undefined)
+    return {
+      name,
+      state: 'warn',
+      message: `${rootDir} cannot be seen from here: whether an image fits is not known before it is pulled`,
+      advice: `run the agent where the engine's data folder is, or mount it read-only at ${rootDir}`,
+    };
+  const { gcStartPercent, gcTargetPercent } = config;
+  const used = `${Math.floor(use.usedPercent)} % used`;
+  const rule =
+    gcStartPercent === undefined
+      ? 'unused images go only by colonies-edge gc'
+      : `unused images go from ${gcStartPercent} % down to ${gcTargetPercent} %`;
+  const message = `${space.message}, ${used}; ${rule}`;
+  if (space.state !== 'ok' || use.usedPercent < (gcStartPercent ?? 95)) return { ...space, message };
+  return { name, state: 'warn', message, advice: 'see what may go: colonies-edge gc --dry-run' };
 }
 
 /** Room on the file system of a path; a path that cannot be seen from here is told, not failed. */

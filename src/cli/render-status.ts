@@ -1,5 +1,6 @@
 import { formatDuration } from '../base/duration.ts';
 import { displayWidth, fit, pad, printable, wrap } from '../base/text.ts';
+import { bytesText, type DiskUse } from '../model/disk.ts';
 import { problemText } from '../model/problem.ts';
 import type { AgentStatus, BlueprintReport, Phase, Reachability, Waiting } from '../model/status.ts';
 import type { Painter } from './io.ts';
@@ -72,9 +73,31 @@ function troubleLines(status: AgentStatus, look: Look): string[] {
     say('red', `checkpoint cannot be saved: ${checkpoint.note ?? 'the reason is in the log'}`);
   else if (checkpoint.note !== undefined) say('yellow', `checkpoint: ${checkpoint.note}`);
   for (const warning of status.warnings) say('yellow', warning);
+  if (status.disk !== undefined) say(isTight(status.disk) ? 'yellow' : 'dim', diskLine(status.disk));
   if (status.strays.length > 0)
     say('yellow', `labelled as ours but of no known blueprint, left alone: ${status.strays.join(', ')}`);
   return lines;
+}
+
+function isTight({ usedPercent, gcStartPercent, isCollecting }: NonNullable<AgentStatus['disk']>): boolean {
+  return isCollecting || usedPercent >= (gcStartPercent ?? 95);
+}
+
+/** `disk 23% used, 80.9 GiB free at /var/lib/docker; unused images go from 85% down to 75%` */
+function diskLine(disk: NonNullable<AgentStatus['disk']>): string {
+  const { gcStartPercent, gcTargetPercent, isCollecting } = disk;
+  const rule =
+    gcStartPercent === undefined
+      ? 'unused images go only when asked for'
+      : isCollecting
+        ? `unused images go until it is down to ${gcTargetPercent}%`
+        : `unused images go from ${gcStartPercent}% down to ${gcTargetPercent}%`;
+  return `disk ${diskText(disk)}; ${rule}`;
+}
+
+/** `23% used, 80.9 GiB free at /var/lib/docker` */
+export function diskText({ usedPercent, freeBytes, path }: DiskUse): string {
+  return `${Math.floor(usedPercent)}% used, ${bytesText(freeBytes, 'down')} free at ${path}`;
 }
 
 function reachText(reach: Reachability, look: Look): string {

@@ -50,6 +50,7 @@ export async function openRooms(
     return {
       parts: {
         engine: docker,
+        storage: docker.storage,
         store,
         source:
           blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),
@@ -97,5 +98,10 @@ export function settingsOf(config: Config, version: string): AgentSettings {
     actionLanes: config.actionLanes,
     ...(config.startConcurrency === undefined ? {} : { startConcurrency: config.startConcurrency }),
     defaultNetwork: config.network,
+    gc: {
+      startPercent: config.gcStartPercent,
+      targetPercent: config.gcTargetPercent,
+      minAgeMs: config.gcMinAgeMs,
+    },
   };
 }

@@ -110,6 +110,22 @@ export function decodeCount(least: number, most: number) {
   };
 }
 
+/** A share in percent, from 1 to 100. */
+export function decodePercent(raw: unknown): Decoded<number> {
+  const text = typeof raw === 'string' ? raw.replace(/\s*%$/, '') : raw;
+  const percent = typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : text;
+  return typeof percent === 'number' && Number.isInteger(percent) && percent >= 1 && percent <= 100
+    ? good(percent)
+    : bad('must be a percentage from 1 to 100');
+}
+
+/** The same, or `none`. */
+export function decodePercentOrNone(raw: unknown): Decoded<number | undefined> {
+  if (raw === 'none') return good(undefined);
+  const percent = decodePercent(raw);
+  return percent.ok ? percent : bad('must be a percentage from 1 to 100, or "none"');
+}
+
 /** The engine's socket: `unix:///path` or a bare absolute path, given back in the first form. */
 export function decodeDockerHost(raw: unknown): Decoded<string> {
   const path = typeof raw === 'string' ? raw.replace(/^unix:\/\//, '') : '';

@@ -13,6 +13,7 @@ import {
   type PrefixPair,
 } from './option.ts';
 import { count, duration, MINUTE_MS, option, optionalFile } from './rows.ts';
+import { DISK_OPTIONS } from './table-disk.ts';
 import { SERVER_OPTIONS } from './table-server.ts';
 
 const ETC = '/etc/colonies-edge';
@@ -165,6 +166,7 @@ export const OPTIONS = {
     decode: decodePathOrNone,
     show: (path) => path ?? 'none',
   }),
+  ...DISK_OPTIONS,
   stateDir: option<string>({
     flag: 'state-dir',
     key: 'stateDir',

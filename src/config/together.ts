@@ -23,5 +23,8 @@ export function problemsTogether(
     problems.push(`${origins.clientCertFile.name} needs ${ownEnv('client-key-file')} or --client-key-file`);
   if (clientKeyFile !== undefined && clientCertFile === undefined)
     problems.push(`${origins.clientKeyFile.name} needs ${ownEnv('client-cert-file')} or --client-cert-file`);
+  const { gcStartPercent, gcTargetPercent } = config;
+  if (gcStartPercent !== undefined && gcTargetPercent !== undefined && gcTargetPercent >= gcStartPercent)
+    problems.push(`--gc-target (${gcTargetPercent}) must be below --gc-start (${gcStartPercent})`);
   return problems;
 }

@@ -1,3 +1,4 @@
+import { imageIdOf, type StockImage } from '../model/disk.ts';
 import type {
   BoundPort,
   ContainerDetail,
@@ -110,6 +111,17 @@ export function decodeNetworks(json: unknown): ObservedNetwork[] {
     name: textAt(item, 'Name'),
     driver: textAt(item, 'Driver'),
     labels: textMapAt(item, 'Labels'),
+  }));
+}
+
+/** Decodes `GET /images/json` (Docker Engine API v1.52). Throws `ENGINE_PROTOCOL` for anything but a complete list. */
+export function decodeStock(json: unknown): StockImage[] {
+  const named = (name: string) => !name.includes('<none>');
+  return requireList(json, 'GET /images/json', 'Id').map((item) => ({
+    id: imageIdOf(textAt(item, 'Id')),
+    tags: textsAt(item, 'RepoTags').filter(named),
+    digests: textsAt(item, 'RepoDigests').filter(named),
+    sizeBytes: numberAt(item, 'Size'),
   }));
 }
 

@@ -2,9 +2,10 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { ObservedContainer } from '../model/observed.ts';
-import type { Engine, EngineEvent } from '../model/ports.ts';
+import type { Engine, EngineDisk, EngineEvent } from '../model/ports.ts';
 import { DEFAULT_DEADLINES, type Deadlines } from './deadlines.ts';
 import { decodeListing } from './decode.ts';
+import { createEngineDisk } from './engine-disk.ts';
 import { watchEvents } from './events.ts';
 import { listAt, numberAt, objectAt } from './json.ts';
 import { type LogLine, type LogOptions, readLogs } from './logs.ts';
@@ -22,8 +23,10 @@ export interface DockerEngineOptions {
   random: Random;
   log: Logger;
   deadlines?: Partial<Deadlines>;
-  /** Credentials for registries; absent: pulls are anonymous. */
-  registryAuth?: Pick<CredentialSources, 'find'> | undefined;
+  /** Credentials for registries; absent: pulls are anonymous, and sizes of images are asked for so. */
+  registryAuth?: Pick<CredentialSources, 'find' | 'credentialsFor'> | undefined;
+  /** Where certificates of private registries are; default: Docker's own folder. */
+  certsDir?: string | undefined;
 }
 
 /** Bytes the engine's things take on its disk. */
@@ -36,6 +39,8 @@ export interface DiskUsage {
 
 /** The engine port, and what the command line asks beside it. */
 export interface DockerEngine extends Engine {
+  /** The disk it keeps its images on. */
+  readonly storage: EngineDisk;
   /** One cheap call; throws one of the outage codes when the engine does not answer. */
   ping(signal: AbortSignal): Promise<void>;
   version(signal: AbortSignal): Promise<EngineVersion>;
@@ -71,7 +76,16 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     return (await transport.send(call)).json;
   };
 
+  const storage = createEngineDisk({
+    clock,
+    info: (signal) => versions.info(signal),
+    get: (path, signal) => get(path, deadlines.listMs, signal),
+    auth: options.registryAuth,
+    certsDir: options.certsDir,
+  });
+
   return {
+    storage,
     endpoint: transport.endpoint,
     snapshot: (wanted, signal) => observer.snapshot(wanted, signal),
     async perform(action, signal) {

@@ -119,6 +119,12 @@ const RULES: readonly Rule[] = [
     pattern:
       /network ("?[\w.-]+"?:? )?not found|no such network(?! interface)|unable to find network|network not found/i,
   },
+  {
+    code: 'IMAGE_IN_USE',
+    pattern:
+      /unable to (delete|remove)|must (be )?forced?\b|being used by|is using its referenced|in use by|image (is )?used by|dependent child images/i,
+    subjects: ['image'],
+  },
   { code: 'VOLUME_IN_USE', pattern: /volume .*(in use|being used)/i, subjects: ['volume'] },
   {
     code: 'DIGEST_MISMATCH',
@@ -187,7 +193,7 @@ function codeOfStatus(status: number, text: string, subject: Subject): EngineCod
   if (/page not found|^not found$|method not allowed/i.test(text.trim())) return 'ENGINE_REFUSED';
   if (status === 404)
     return subject === 'image' || subject === 'pull' ? 'IMAGE_NOT_FOUND' : 'ENGINE_NOT_FOUND';
-  if (status === 409) return 'ENGINE_CONFLICT';
+  if (status === 409) return subject === 'image' ? 'IMAGE_IN_USE' : 'ENGINE_CONFLICT';
   if (status === 403) return subject === 'pull' ? 'REGISTRY_FORBIDDEN' : 'ENGINE_CONFLICT';
   if (status === 401) return subject === 'pull' ? 'REGISTRY_UNAUTHORIZED' : 'ENGINE_REFUSED';
   if (status === 502 || status === 503 || status === 504) return 'ENGINE_PROTOCOL';

@@ -7,7 +7,7 @@ import { canonicalJson } from '../model/hash.ts';
 import type { ContainerDetail, EngineSnapshot, ObservedContainer, ObservedImage } from '../model/observed.ts';
 import type { EngineEvent, Wanted } from '../model/ports.ts';
 import type { Deadlines } from './deadlines.ts';
-import { decodeDetail, decodeImage, decodeListing, decodeNetworks } from './decode.ts';
+import { decodeDetail, decodeImage, decodeListing, decodeNetworks, decodeStock } from './decode.ts';
 import { carriesDigest, pinnedDigest } from './digest.ts';
 import { listAt, requireList, textAt, textsAt } from './json.ts';
 import { Lookups } from './lookups.ts';
@@ -85,11 +85,11 @@ export class Observer {
       const call: Call = { method: 'GET', path: `/v${api}${path}`, deadlineMs, signal, subject: 'engine' };
       return (await this.#transport.send(call)).json;
     };
-    const [info, listed, networks, tags, volumes] = await together(signal, (inner) => [
+    const [info, listed, networks, { tags, stock }, volumes] = await together(signal, (inner) => [
       this.#versions.info(inner),
       get('/containers/json?all=1', inner).then(decodeListing),
       get('/networks', inner).then(decodeNetworks),
-      get('/images/json', inner).then(imageTags),
+      get('/images/json', inner).then((json) => ({ tags: imageTags(json), stock: decodeStock(json) })),
       wanted.volumes.length === 0
         ? new Set<string>()
         : get('/volumes', inner).then((json) => pick(json, wanted.volumes)),
@@ -112,7 +112,7 @@ export class Observer {
       return { ...container, image, detail: { ...detail, spec: named } };
     });
     const { hostname: _hostname, ...engine } = info;
-    return { engine, containers, images, networks, volumes };
+    return { engine, containers, images, networks, volumes, stock };
   }
 
   /** The event stream is up: what happened before is unknown, what happens from now on is told. */

@@ -167,6 +167,16 @@ function callOf(action: EngineAction, { api, deadlines, stopTimeoutOf }: Perform
         target: action.name,
         alreadySo: isGone,
       };
+    case 'removeImage':
+      return {
+        ...remove,
+        path: `/images/${action.id}`,
+        // Layers that nothing else needs go with it.
+        query: { force: false, noprune: false },
+        subject: 'image',
+        target: action.name,
+        alreadySo: isGone,
+      };
     default:
       action satisfies never;
       throw new EdgeError('no such action', { code: 'ENGINE_REFUSED', retry: 'permanent' });

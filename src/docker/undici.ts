@@ -30,3 +30,28 @@ export function createPool(socketPath: string, connections: number): ConnectionP
     destroy: () => pool.destroy(),
   };
 }
+
+/** How a web server is reached. */
+export interface WebOptions {
+  /** PEM certificates to trust, in the place of Node's own. */
+  ca: readonly string[] | undefined;
+  /** false: any certificate will do. */
+  isVerified: boolean;
+}
+
+/** Connections to a web server, http or https; for a few questions, and then to be destroyed. */
+export function createWebPool(origin: string, { ca, isVerified }: WebOptions): ConnectionPool {
+  const trusted = ca === undefined ? {} : { ca: [...ca] };
+  const pool = new Pool(origin, {
+    connect: { timeout: 5_000, rejectUnauthorized: isVerified, ...trusted },
+    connections: 1,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: 4_000,
+  });
+  return {
+    request: (options) => request.call(pool, options),
+    destroy: () => pool.destroy(),
+  };
+}

@@ -1,11 +1,14 @@
 import { type IncomingMessage, request } from 'node:http';
 import { EdgeError, errorCode, errorText } from '../base/errors.ts';
+import type { GcReport } from '../model/disk.ts';
 import type { LinkClass } from '../model/link.ts';
 import type { AgentEvent, AgentStatus, PlanReport } from '../model/status.ts';
 
 /** No answer is larger, unless something else listens there. */
 const MAX_ANSWER_LENGTH = 64 * 1024 * 1024;
 const ANSWER_MS = 10_000;
+/** Removing many images takes its time. */
+const COLLECT_MS = 600_000;
 
 export interface AskOptions {
   signal: AbortSignal;
@@ -18,7 +21,8 @@ export type EventLine = { event: AgentEvent } | { dropped: number };
 
 /**
  * The running agent behind its socket. Codes of everything it throws: `AGENT_NOT_RUNNING` (no socket, or nobody behind
- * it), `AGENT_FORBIDDEN` (no permission), `AGENT_SILENT` (no answer in time), `AGENT_ANSWER` (something else answers).
+ * it), `AGENT_FORBIDDEN` (no permission), `AGENT_SILENT` (no answer in time), `AGENT_REFUSED` (it cannot do it now),
+ * `AGENT_ANSWER` (something else answers).
  */
 export interface AgentClient {
   status(options: AskOptions): Promise<AgentStatus>;
@@ -27,6 +31,8 @@ export interface AgentClient {
   confirmRemoval(options: AskOptions): Promise<readonly string[]>;
   /** Switches what the link may cost, until the agent ends. */
   setLinkClass(linkClass: LinkClass, options: AskOptions): Promise<void>;
+  /** Has the agent remove what it may, or only say what. */
+  collectGarbage(dryRun: boolean, options: AskOptions): Promise<GcReport>;
   /** Events with `seq` greater than `after`; with `follow` it ends only when the agent or the signal does. */
   events(after: number, options: AskOptions & { follow: boolean }): AsyncGenerator<EventLine>;
 }
@@ -50,6 +56,12 @@ export function createAgentClient(path: string): AgentClient {
     },
     async setLinkClass(linkClass, options) {
       await askJson(path, `/v1/link-class?to=${linkClass}`, options, 'POST');
+    },
+    async collectGarbage(dryRun, options) {
+      const route = `/v1/gc${dryRun ? '?dry-run=1' : ''}`;
+      const answer = await askJson(path, route, { timeoutMs: COLLECT_MS, ...options }, 'POST');
+      if (isReport(answer)) return answer;
+      throw strange(path, 'its report has another form; is the agent of another version?');
     },
     async *events(after, options) {
       const follow = options.follow ? '&follow=1' : '';
@@ -86,6 +98,11 @@ function isPlan(value: unknown): value is PlanReport {
     Array.isArray(plan.actions) &&
     Array.isArray(plan.holds)
   );
+}
+
+function isReport(value: unknown): value is GcReport {
+  const report = membersOf(value);
+  return ['images', 'containers', 'kept', 'failed'].every((name) => Array.isArray(report[name]));
 }
 
 function isTexts(value: unknown): value is readonly string[] {
@@ -162,11 +179,27 @@ function ask(path: string, route: string, options: AskOptions, method = 'GET'): 
     asked.on('error', (error) => reject(translate(error, path, options.signal)));
     asked.on('response', (response) => {
       if (response.statusCode === 200) return resolve(response);
-      response.resume();
-      reject(strange(path, `status ${response.statusCode} for ${route}`));
+      refusal(response, path, route).then(reject, reject);
     });
     asked.end();
   });
+}
+
+/** The agent's own words for why it cannot do something now; any other status is a stranger's. */
+async function refusal(response: IncomingMessage, path: string, route: string): Promise<EdgeError> {
+  const unexpected = strange(path, `status ${response.statusCode} for ${route}`);
+  if (response.statusCode !== 503) {
+    response.resume();
+    return unexpected;
+  }
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) {
+    text += String(chunk);
+    if (text.length > 65_536) return unexpected;
+  }
+  const { error } = membersOf(parseJson(text, path));
+  if (typeof error !== 'string') return unexpected;
+  return new EdgeError(error, { code: 'AGENT_REFUSED', retry: 'transient', target: path });
 }
 
 function strange(path: string, why: string): EdgeError {

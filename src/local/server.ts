@@ -27,7 +27,7 @@ export interface LocalServer {
 /**
  * The agent's own HTTP interface over a Unix socket: `GET /v1/status`, `/v1/plan`, `/v1/events?after=N[&follow=1]`
  * (newline-delimited JSON) and `/v1/metrics` (Prometheus text); `POST /v1/confirm-removal` gives the names that it sets
- * free, `POST /v1/link-class?to=normal|metered` the class that is in force then.
+ * free, `POST /v1/link-class?to=normal|metered` the class that is in force then, `POST /v1/gc[?dry-run=1]` a `GcReport`.
  * Every answer closes its connection. Throws as `listenOn`.
  */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
@@ -76,7 +76,7 @@ function answer(
   const route = url.pathname;
   if (!ROUTES.includes(route)) {
     sendProblem(response, 404, `there is no ${route}; there are ${ROUTES.join(', ')}`);
-  } else if (route === CONFIRM || route === LINK_CLASS) {
+  } else if (CHANGING.includes(route)) {
     if (request.method === 'POST') change(response, url, options.view);
     else {
       response.setHeader('allow', 'POST');
@@ -94,7 +94,9 @@ function answer(
 
 const CONFIRM = '/v1/confirm-removal';
 const LINK_CLASS = '/v1/link-class';
-const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', CONFIRM, LINK_CLASS];
+const GC = '/v1/gc';
+const CHANGING = [CONFIRM, LINK_CLASS, GC];
+const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', ...CHANGING];
 
 /** The routes that change something. */
 function change(response: ServerResponse, url: URL, view: AgentView): void {
@@ -102,11 +104,24 @@ function change(response: ServerResponse, url: URL, view: AgentView): void {
     sendJson(response, 200, { names: view.confirmRemoval() });
     return;
   }
+  if (url.pathname === GC) {
+    collect(response, url.searchParams.get('dry-run') === '1', view);
+    return;
+  }
   const linkClass = url.searchParams.get('to');
   if (linkClass !== 'normal' && linkClass !== 'metered')
     sendProblem(response, 400, 'to must be normal or metered');
   else if (view.setLinkClass(linkClass)) sendJson(response, 200, { linkClass });
   else sendProblem(response, 409, 'no server is configured, so there is no link');
+}
+
+/** Removing many images takes longer than a connection may be silent. */
+function collect(response: ServerResponse, dryRun: boolean, view: AgentView): void {
+  response.req.socket.setTimeout(0);
+  view.collectGarbage(dryRun).then(
+    (report) => sendJson(response, 200, report),
+    (error: unknown) => sendProblem(response, 503, errorText(error)),
+  );
 }
 
 function sendEvents(

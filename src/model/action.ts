@@ -62,7 +62,9 @@ export type Action =
   | (ActionBase & { kind: 'disconnectNetwork'; id: string; name: string; specHash: string; network: string })
   | (ActionBase & { kind: 'removeContainer'; id: string; name: string; specHash: string; force: boolean })
   | (ActionBase & { kind: 'removeNetwork'; id: string; name: string })
-  | (ActionBase & { kind: 'removeVolume'; name: string });
+  | (ActionBase & { kind: 'removeVolume'; name: string })
+  /** By id and never by force: an image that is in use stays. */
+  | (ActionBase & { kind: 'removeImage'; id: string; name: string });
 
 export type ActionKind = Action['kind'];
 

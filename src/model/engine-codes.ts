@@ -9,6 +9,7 @@ export type EngineCode =
   | 'ENGINE_REFUSED'
   | 'ENGINE_FAILED'
   | 'IMAGE_NOT_FOUND'
+  | 'IMAGE_IN_USE'
   | 'PLATFORM_MISMATCH'
   | 'BAD_REFERENCE'
   | 'BIND_SOURCE_MISSING'
@@ -96,6 +97,7 @@ const BY_ACTION: Readonly<Record<ActionKind, Reason>> = {
   removeContainer: 'RemoveFailed',
   removeNetwork: 'RemoveFailed',
   removeVolume: 'VolumeInUse',
+  removeImage: 'RemoveFailed',
 };
 
 /** The word for a failure: by its code where that is exact, else by what was tried; outages are `EngineUnavailable`. */

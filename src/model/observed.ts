@@ -1,4 +1,5 @@
 import type { ContainerSpec } from './container.ts';
+import type { StockImage } from './disk.ts';
 import type { Reason } from './reason.ts';
 
 /** One look at the engine plus our own memory of failures: everything `plan` may know of the world. */
@@ -27,6 +28,8 @@ export interface ObservedState extends EngineSnapshot {
   keptImages: ReadonlyMap<string, string>;
   /** What order has to know over time. */
   order: OrderView;
+  /** Ids and references of images that are never removed, such as those one may go back to. Absent: none. */
+  protectedImages?: ReadonlySet<string>;
 }
 
 /** What order has to know over time; a restart of the agent may lose all of it. */
@@ -56,6 +59,8 @@ export interface EngineSnapshot {
   /** Wanted images by reference; `null`: looked for and not there. A reference that was not asked for is absent. */
   images: ReadonlyMap<string, ObservedImage | null>;
   networks: readonly ObservedNetwork[];
+  /** All images of the engine; absent when that is not known: then none is removed. */
+  stock?: readonly StockImage[];
   /** Names of the named volumes that were asked for and exist. */
   volumes: ReadonlySet<string>;
 }

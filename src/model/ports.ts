@@ -1,6 +1,7 @@
 import type { Action } from './action.ts';
 import type { Blueprint } from './blueprint.ts';
 import type { DesiredBlueprint } from './desired.ts';
+import type { DiskUse, ImageSize, PulledImage, StockImage } from './disk.ts';
 import type { EngineSnapshot, Setback } from './observed.ts';
 import type { Problem } from './problem.ts';
 
@@ -46,6 +47,18 @@ export interface Engine {
   /** Delivers events until aborted; reconnects by itself and says `connected` each time, after which the caller must look. */
   watch(onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The disk the engine keeps its images on, and what a pull would put there. Asked only when something is pulled, and
+ *  `use`, which costs no call, at looks. */
+export interface EngineDisk {
+  /** Undefined when that disk cannot be seen from here. */
+  use(signal: AbortSignal): Promise<DiskUse | undefined>;
+  /** All images that the engine has. */
+  stock(signal: AbortSignal): Promise<readonly StockImage[]>;
+  /** Size of an image by its registry's own manifest. `isExact`: without the layers that the engine has already, which
+   *  is dearer to find out. Throws when nobody can say. */
+  sizeOf(reference: string, isExact: boolean, signal: AbortSignal): Promise<ImageSize>;
 }
 
 /** All actions but pulls, which run in a lane of their own with progress. */
@@ -112,6 +125,8 @@ export interface Memory {
   adopted: readonly { id: string; specHash: string }[];
   /** `ObservedState.keptImages`; absent: none. */
   keptImages?: readonly { id: string; imageId: string }[];
+  /** Images that this agent pulled; absent: none. */
+  pulledImages?: readonly PulledImage[];
 }
 
 /** Identity of one executor replica, kept over replacements and restarts. `key` is secret: 64 hexadecimal digits. */

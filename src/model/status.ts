@@ -1,3 +1,4 @@
+import type { DiskUse, GcReport } from './disk.ts';
 import type { LinkClass, LinkStatus } from './link.ts';
 import type { Problem } from './problem.ts';
 import type { Reason } from './reason.ts';
@@ -126,6 +127,16 @@ export interface AgentStatus {
     totalBytes: number;
     since: string;
   }[];
+  /** The engine's disk, and from which use down to which unused images go; absent while it cannot be seen. */
+  disk?: DiskUse & {
+    /** RFC 3339: when it was looked at. */
+    checkedAt: string;
+    /** Absent: images go only when somebody asks. */
+    gcStartPercent?: number;
+    gcTargetPercent: number;
+    /** true: use is to come down to the target. */
+    isCollecting: boolean;
+  };
   /** Containers that carry our labels and belong to no blueprint we know; reported, never touched. */
   strays: readonly string[];
   warnings: readonly string[];
@@ -172,4 +183,7 @@ export interface AgentView {
   confirmRemoval(): readonly string[];
   /** As `Link.setLinkClass`, until the agent ends; false: no server is configured. */
   setLinkClass(linkClass: LinkClass): boolean;
+  /** Removes every image of the agent's own that may go, or only says which; the one answer that may take minutes.
+   *  Throws `GC_IMPOSSIBLE` while the engine is away or nothing is known yet. */
+  collectGarbage(dryRun: boolean): Promise<GcReport>;
 }

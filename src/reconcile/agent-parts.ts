@@ -2,14 +2,17 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
+import type { GcSettings } from '../model/disk.ts';
 import type { Link } from '../model/link.ts';
-import type { DirectorySource, Engine, Resolve, Store } from '../model/ports.ts';
+import type { DirectorySource, Engine, EngineDisk, Resolve, Store } from '../model/ports.ts';
 import type { Problem } from '../model/problem.ts';
 import type { AgentView } from '../model/status.ts';
 
 /** Everything the agent needs, handed over by `main`. */
 export interface AgentParts {
   engine: Engine;
+  /** Absent: space is not looked at, and no image is ever removed. */
+  storage?: EngineDisk;
   store: Store;
   /** Absent: heal from the checkpoint only. */
   source: DirectorySource | undefined;
@@ -48,6 +51,8 @@ export interface AgentSettings {
   startConcurrency?: number;
   /** Name of the network that is never removed. */
   defaultNetwork: string;
+  /** Absent: as `DEFAULT_GC` (`garbage.ts`). */
+  gc?: GcSettings;
 }
 
 export interface Agent extends AgentView {

@@ -22,6 +22,7 @@ export interface StatusInput {
   nextLookAt: number;
   reports: readonly BlueprintReport[];
   pulls: readonly (Omit<AgentStatus['pulls'][number], 'since'> & { since: number })[];
+  disk: AgentStatus['disk'];
   /** Why failures cannot be remembered on disk. */
   memoryError: string | undefined;
   counters: AgentStatus['counters'];
@@ -63,6 +64,7 @@ export function agentStatus(input: StatusInput): AgentStatus {
       problems,
     })),
     pulls: input.pulls.map((pull) => ({ ...pull, since: isoTime(pull.since) })),
+    ...(input.disk === undefined ? {} : { disk: input.disk }),
     strays: desired.known && observed !== undefined ? strays(desired, observed) : [],
     warnings: [
       ...source.warnings,

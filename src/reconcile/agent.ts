@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
-import { untilAborted } from '../base/abort.ts';
 import { EdgeError } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
+import type { GcReport } from '../model/disk.ts';
 import type { ForceResult, LinkClass } from '../model/link.ts';
 import type { ObservedState, Setback } from '../model/observed.ts';
 import type { Engine, EngineEvent } from '../model/ports.ts';
@@ -12,6 +12,8 @@ import type { Agent, AgentParts } from './agent-parts.ts';
 import { agentStatus } from './agent-status.ts';
 import { Apply } from './apply.ts';
 import { EngineHealth } from './engine-health.ts';
+import { forceRun } from './force-run.ts';
+import { Garbage } from './garbage.ts';
 import { Journal } from './journal.ts';
 import { Ledger } from './ledger.ts';
 import { LookListeners, linkHost } from './link-host.ts';
@@ -19,6 +21,7 @@ import { WorkingMemory } from './memory.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 import { executorsOf } from './ownership.ts';
 import { plan } from './plan.ts';
+import { PullGuard } from './pull-guard.ts';
 import { reportAll } from './report.ts';
 import { SourceLane } from './source-lane.ts';
 import type { ReportInput } from './status-document.ts';
@@ -49,6 +52,7 @@ class AgentLoop implements Agent {
   readonly #source: SourceLane;
   readonly #journal: Journal;
   readonly #keeper: MemoryKeeper;
+  readonly #garbage: Garbage;
   readonly #startedAt: number;
   readonly #running = new Map<string, Action>();
   readonly #work = new Set<Promise<void>>();
@@ -72,13 +76,15 @@ class AgentLoop implements Agent {
     this.#bell = new Doorbell(clock);
     this.#memory = new WorkingMemory(clock, random, settings.startConcurrency);
     const lanes = { actions: settings.actionLanes, pulls: settings.pullLanes };
-    this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls);
+    const guard = new PullGuard(parts.storage, log);
+    this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls, guard);
     this.#journal = new Journal(clock, log);
     // As many calls may be under way as there are services: that is no leak to be warned of.
     setMaxListeners(0, this.#hardStop.signal);
     this.#startedAt = clock.now();
     this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal);
     this.#engine = new EngineHealth(clock, random, this.#journal);
+    this.#garbage = new Garbage(parts, this.#memory, this.#journal, () => this.#bell.ring());
     this.#source = new SourceLane({
       ...parts,
       owner: { node: settings.node, colony: settings.colony },
@@ -170,7 +176,9 @@ class AgentLoop implements Agent {
     this.#plan = plan(desired, observed, clock.monoMs());
     this.#afterPlan(this.#plan);
     this.#plannedFor = isNewest ? this.#source.desired : desired;
-    for (const action of this.#plan.actions) this.#dispatch(action);
+    const { actions } = this.#plan;
+    for (const action of actions) this.#dispatch(action);
+    for (const action of this.#garbage.next(this.#source.desired, observed, actions)) this.#dispatch(action);
     this.#report();
     this.#ledger.review(this.#source.desired, observed, this.#reports);
     this.#keeper.save();
@@ -179,27 +187,11 @@ class AgentLoop implements Agent {
     return Math.max(GAP_MS, Math.min(resyncMs, wakeMs));
   }
 
-  async #force(name: string, signal: AbortSignal): Promise<ForceResult> {
-    const desired = this.#source.desired;
-    const blueprint = desired.known ? desired.blueprints.find((one) => one.name === name) : undefined;
-    if (blueprint === undefined || blueprint.deleting)
-      return { ok: false, text: `${name} is not in force on this node; nothing was touched` };
+  #force(name: string, signal: AbortSignal): Promise<ForceResult> {
+    const ring = () => this.#bell.ring();
     const away = this.#engine.awayBecause;
-    if (away !== undefined)
-      return { ok: false, text: `the engine cannot be reached (${away}); nothing was touched` };
-    this.#journal.add('info', 'forced run begun', { blueprint: name });
-    const going = this.#memory.force(blueprint);
-    this.#bell.ring();
-    const result = await untilAborted(going, signal);
-    this.#journal.add(
-      result.ok ? 'info' : 'warn',
-      result.ok ? 'forced run replaces' : 'forced run given up',
-      {
-        blueprint: name,
-        detail: result.text,
-      },
-    );
-    return result;
+    const parts = { desired: this.#source.desired, away, memory: this.#memory, journal: this.#journal, ring };
+    return forceRun(parts, name, signal);
   }
 
   #executors(): ReadonlySet<string> | undefined {
@@ -248,6 +240,7 @@ class AgentLoop implements Agent {
   #settle(outcome: Outcome): void {
     const { action } = outcome;
     if (this.#hardStop.signal.aborted && !outcome.ok) return;
+    if (this.#garbage.settled(outcome)) return;
     const setback = this.#memory.record(outcome);
     if (outcome.ok) this.#journal.done(outcome, this.#ledger.done(action));
     else {
@@ -300,6 +293,7 @@ class AgentLoop implements Agent {
       nextLookAt: this.#nextLookAt,
       reports: [...this.#reportMap().values()],
       pulls: [...this.#memory.pulls.values()],
+      disk: this.#garbage.view(),
       memoryError: this.#keeper.error,
       counters: this.#ledger.counters,
     });
@@ -332,6 +326,10 @@ class AgentLoop implements Agent {
     link?.setLinkClass(linkClass);
     if (link !== undefined) this.#journal.add('info', 'link class set', { detail: linkClass });
     return link !== undefined;
+  }
+
+  collectGarbage(dryRun: boolean): Promise<GcReport> {
+    return this.#garbage.collect(dryRun, this.#engine.awayBecause);
   }
 
   events(after: number): readonly AgentEvent[] {

@@ -5,6 +5,7 @@ import type { Action, Outcome } from '../model/action.ts';
 import { isEngineOutage, isPermanentCode, reasonOf } from '../model/engine-codes.ts';
 import type { PullProgress } from '../model/observed.ts';
 import type { Engine } from '../model/ports.ts';
+import type { PullGuard } from './pull-guard.ts';
 
 /** Carries out actions, each in its lane, and tells what came of them. Decides nothing. */
 export class Apply {
@@ -13,18 +14,21 @@ export class Apply {
   readonly #calls: Limiter;
   readonly #pulls: Limiter;
   readonly #progress: Map<string, PullProgress>;
+  readonly #guard: PullGuard;
 
   constructor(
     engine: Engine,
     clock: Clock,
     lanes: { actions: number; pulls: number },
     progress: Map<string, PullProgress>,
+    guard: PullGuard,
   ) {
     this.#engine = engine;
     this.#clock = clock;
     this.#calls = new Limiter(lanes.actions);
     this.#pulls = new Limiter(lanes.pulls);
     this.#progress = progress;
+    this.#guard = guard;
   }
 
   /** Settles with the outcome; never rejects. */
@@ -51,8 +55,7 @@ export class Apply {
   async #call(action: Action, signal: AbortSignal): Promise<{ id?: string; warnings?: readonly string[] }> {
     switch (action.kind) {
       case 'pullImage':
-        await this.#pull(action.image, signal);
-        return {};
+        return this.#pull(action.image, signal);
       case 'stopContainer':
         // A stop only waits; it must not keep others from their turn.
         return this.#engine.perform(action, signal);
@@ -67,13 +70,14 @@ export class Apply {
       case 'removeContainer':
       case 'removeNetwork':
       case 'removeVolume':
+      case 'removeImage':
         return this.#calls.run(signal, () => this.#engine.perform(action, signal));
       default:
         return action satisfies never;
     }
   }
 
-  async #pull(image: string, signal: AbortSignal): Promise<void> {
+  async #pull(image: string, signal: AbortSignal): Promise<{ id?: string }> {
     const entry: PullProgress = {
       image,
       state: 'queued',
@@ -83,12 +87,14 @@ export class Apply {
     };
     this.#progress.set(image, entry);
     try {
-      await this.#pulls.run(signal, () => {
+      return await this.#pulls.run(signal, () => {
         entry.state = 'running';
-        return this.#engine.pull(image, {
-          signal,
-          onProgress: (currentBytes, totalBytes) => Object.assign(entry, { currentBytes, totalBytes }),
-        });
+        return this.#guard.pull(image, signal, () =>
+          this.#engine.pull(image, {
+            signal,
+            onProgress: (currentBytes, totalBytes) => Object.assign(entry, { currentBytes, totalBytes }),
+          }),
+        );
       });
     } finally {
       this.#progress.delete(image);

@@ -27,6 +27,7 @@ const DONE: Record<ActionKind, string> = {
   removeContainer: 'container removed',
   removeNetwork: 'network removed',
   removeVolume: 'volume removed',
+  removeImage: 'image removed',
 };
 
 /** Steps of a service on its way to a start, which do not end a row of failures. */

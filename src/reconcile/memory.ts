@@ -5,6 +5,7 @@ import type { Random } from '../base/random.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
+import type { WatchedImage } from '../model/disk.ts';
 import { liveHash } from '../model/hash.ts';
 import type { ForceResult } from '../model/link.ts';
 import type { EngineSnapshot, ObservedState, PullProgress, Setback } from '../model/observed.ts';
@@ -15,6 +16,7 @@ import { ForcedRuns } from './forced.ts';
 import { OrderMemory } from './memory-order.ts';
 import { keyOf } from './ownership.ts';
 import { overdue } from './plan-gate.ts';
+import { PulledImages } from './pulled-images.ts';
 import { RunningSince } from './running-since.ts';
 import { type Failure, LASTING_SUCCESS_MS, type Moment, nextSetback, otherVersionKey } from './setback.ts';
 
@@ -43,6 +45,7 @@ export class WorkingMemory {
   readonly #running: RunningSince;
   readonly #forced: ForcedRuns;
   readonly #order: OrderMemory;
+  readonly #pulled: PulledImages;
   readonly pulls = new Map<string, PullProgress>();
   readonly busy = new Set<string>();
 
@@ -53,6 +56,7 @@ export class WorkingMemory {
     this.#forced = new ForcedRuns(clock);
     this.#running = new RunningSince(clock);
     this.#order = new OrderMemory(startConcurrency);
+    this.#pulled = new PulledImages(clock);
   }
 
   /** Takes over what was saved; such a setback waits some seconds, in case a restart was the operator's cure. */
@@ -64,6 +68,7 @@ export class WorkingMemory {
     }
     for (const { id, specHash } of memory.adopted) this.#adopted.set(id, specHash);
     this.#forced.load(memory.keptImages);
+    this.#pulled.load(memory.pulledImages);
   }
 
   /** What must outlive a restart, in a fixed order and without what changes with every try: a card wears out by writing. */
@@ -80,7 +85,13 @@ export class WorkingMemory {
       .map(([id, specHash]) => ({ id, specHash }))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
     const keptImages = this.#forced.save();
-    return { setbacks, adopted, ...(keptImages.length === 0 ? {} : { keptImages }) };
+    const pulledImages = this.#pulled.save();
+    return {
+      setbacks,
+      adopted,
+      ...(keptImages.length === 0 ? {} : { keptImages }),
+      ...(pulledImages.length === 0 ? {} : { pulledImages }),
+    };
   }
 
   /** The planner's view: one snapshot and everything remembered. `busyBefore`: lanes that were busy when the snapshot began. */
@@ -144,6 +155,7 @@ export class WorkingMemory {
         return;
       case 'pullImage':
         this.#fresh.set(action.image, this.#clock.monoMs());
+        if (id !== undefined) this.#pulled.add(id, action.image);
         this.#setbacks.delete(action.lane);
         return;
       case 'createNetwork':
@@ -158,6 +170,9 @@ export class WorkingMemory {
       case 'removeContainer':
         this.#adopted.delete(action.id);
         this.#made.delete(action.id);
+        return;
+      case 'removeImage':
+        this.#pulled.forget(action.id);
         return;
       case 'stopContainer':
       case 'renameContainer':
@@ -214,6 +229,19 @@ export class WorkingMemory {
         this.#setbacks.set(key, { ...setback, notBeforeMs });
   }
 
+  /** Images that this agent pulled. */
+  get pulled(): readonly WatchedImage[] {
+    return this.#pulled.view();
+  }
+
+  /** There is more room: pulls that did not fit are tried again. false: there are none. */
+  retryDiskFull(): boolean {
+    const waiting = [...mapOf(this.#setbacks)].filter(([, { reason }]) => reason === 'DiskFull');
+    const notBeforeMs = this.#clock.monoMs();
+    for (const [key, setback] of waiting) this.#setbacks.set(key, { ...setback, notBeforeMs });
+    return waiting.length > 0;
+  }
+
   /** true until what forced runs were asked for is done. */
   get isForcing(): boolean {
     return this.#forced.isGoing;
@@ -265,6 +293,7 @@ export class WorkingMemory {
       recovered.push(service.key);
     }
     this.#reviewClashes(observed);
+    this.#pulled.review(observed);
     const begun = this.#forced.review(desired, observed);
     for (const blueprint of begun) this.retryNow(blueprint);
     for (const key of this.#setbacks.keys()) if (isGone(String(key), services)) this.#setbacks.delete(key);
@@ -304,6 +333,7 @@ function hashOf(action: Action): string {
     case 'createNetwork':
     case 'removeNetwork':
     case 'removeVolume':
+    case 'removeImage':
       return '';
     default:
       return action.specHash;

@@ -21,6 +21,7 @@ export function targetOf(action: Action): string {
     case 'removeContainer':
     case 'removeNetwork':
     case 'removeVolume':
+    case 'removeImage':
       return action.name;
     default:
       return action satisfies never;
@@ -41,6 +42,7 @@ const VERBS: Record<Action['kind'], string> = {
   removeContainer: 'remove',
   removeNetwork: 'remove network',
   removeVolume: 'remove volume',
+  removeImage: 'remove image',
 };
 
 /** `start c1-database: container is not running (exited 137)` */

@@ -65,7 +65,7 @@ function isWanted({ action, id, name }: EngineEvent, observed: ObservedState): b
 }
 
 /** A reference in the engine's short form, so that `docker.io/library/app` and `app:latest` are one. */
-function familiar(ref: string): string {
+export function familiar(ref: string): string {
   return ref
     .replace(/^docker\.io\//, '')
     .replace(/^library\//, '')

@@ -115,6 +115,16 @@ const memory = v.looseObject({
   ),
   adopted: v.array(v.looseObject({ id: text, specHash: text })),
   keptImages: v.exactOptional(v.array(v.looseObject({ id: text, imageId: text }))),
+  pulledImages: v.exactOptional(
+    v.array(
+      v.looseObject({
+        id: text,
+        refs: strings,
+        pulledAt: v.number(),
+        lastUsedAt: v.exactOptional(v.number()),
+      }),
+    ),
+  ),
 });
 
 const slots = v.array(

@@ -1,4 +1,5 @@
 import { Ring } from '../../src/base/ring.ts';
+import type { GcReport } from '../../src/model/disk.ts';
 import type { LinkClass } from '../../src/model/link.ts';
 import type { AgentEvent, AgentStatus, AgentView } from '../../src/model/status.ts';
 import { sampleStatus } from './sample-status.ts';
@@ -9,6 +10,8 @@ export interface FakeView extends AgentView {
   push(message: string): AgentEvent;
   /** undefined: no server is configured. */
   linkClass: LinkClass | undefined;
+  /** What a collection answers. */
+  garbage: GcReport | Error;
   /** Names that are missing, until somebody confirms it. */
   suspects: readonly string[];
   /** Listeners for events at this moment. */
@@ -28,6 +31,11 @@ export function fakeView(ringSize = 100): FakeView {
       const names = this.suspects;
       this.suspects = [];
       return names;
+    },
+    garbage: { dryRun: false, targetPercent: 75, images: [], containers: [], kept: [], failed: [] },
+    collectGarbage(dryRun) {
+      if (this.garbage instanceof Error) return Promise.reject(this.garbage);
+      return Promise.resolve({ ...this.garbage, dryRun });
     },
     linkClass: undefined,
     setLinkClass(linkClass) {

@@ -43,6 +43,9 @@ export async function carryOut(
     case 'removeVolume':
       world.removeVolume(action.name);
       return {};
+    case 'removeImage':
+      world.removeImage(action.id);
+      return {};
     default:
       throw new Error(`unknown action ${JSON.stringify(action satisfies never)}`);
   }

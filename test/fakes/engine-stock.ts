@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { StockImage } from '../../src/model/disk.ts';
 import type { ObservedNetwork } from '../../src/model/observed.ts';
 import type { EngineEvent } from '../../src/model/ports.ts';
 import type { ManualClock } from './clock.ts';
@@ -10,6 +11,8 @@ export class EngineStock {
   readonly boxes = new Map<string, Box>();
   /** Normalised reference to image. */
   readonly tags = new Map<string, FakeImage>();
+  /** Images that no reference names any more, by id. */
+  readonly nameless = new Map<string, FakeImage>();
   readonly networks = new Map<string, ObservedNetwork>();
   readonly volumes = new Set<string>();
   /** Volumes ever removed, for tests that none is. */
@@ -73,9 +76,51 @@ export class EngineStock {
     return undefined;
   }
 
+  /** All images as the engine lists them. */
+  stock(): StockImage[] {
+    const all = new Map<string, StockImage & { tags: string[] }>();
+    const add = (found: FakeImage) => {
+      const entry = all.get(found.id) ?? {
+        id: found.id,
+        tags: [],
+        digests: [],
+        sizeBytes: found.sizeBytes ?? 10_000_000,
+      };
+      all.set(found.id, entry);
+      return entry;
+    };
+    for (const found of this.nameless.values()) add(found);
+    for (const [reference, found] of this.tags) add(found).tags.push(reference);
+    return [...all.values()];
+  }
+
+  /** `DELETE /images/{id}` without force. */
+  removeImage(id: string): void {
+    for (const box of this.boxes.values())
+      if (box.image.id === id)
+        throw engineError('IMAGE_IN_USE', id, `unable to delete, image is being used by ${box.name}`);
+    this.nameless.delete(id);
+    for (const [reference, found] of this.tags)
+      if (found.id === id) {
+        this.tags.delete(reference);
+        this.onEvent({ type: 'image', action: 'untag', id });
+      }
+    this.onEvent({ type: 'image', action: 'delete', id });
+  }
+
   /** Gives an image a name; the image that had it before loses it. */
   tag(reference: string, found: FakeImage): void {
-    this.tags.set(normalReference(reference), found);
+    this.setTag(reference, found);
     this.onEvent({ type: 'image', action: 'tag', id: reference });
+  }
+
+  /** The same without an event of its own, as part of a pull. */
+  setTag(reference: string, found: FakeImage): void {
+    const name = normalReference(reference);
+    const before = this.tags.get(name);
+    this.tags.set(name, found);
+    if (before !== undefined && ![...this.tags.values()].some(({ id }) => id === before.id))
+      this.nameless.set(before.id, before);
+    this.nameless.delete(found.id);
   }
 }

@@ -21,6 +21,8 @@ export interface Program {
 }
 
 export interface FakeImage extends ObservedImage {
+  /** Unpacked; default 10 MB. */
+  sizeBytes?: number;
   /** What containers of it do, by their description. */
   program(spec: ContainerSpec): Program;
 }

@@ -28,6 +28,7 @@ export function viewOf(world: EngineWorld, info: EngineInfo, wanted: Wanted, hun
     containers: [...world.boxes.values()].map((box) => containerView(world, box, hung)),
     images,
     networks: [...world.networks.values()].map((network) => ({ ...network })),
+    stock: world.stock(),
     volumes: new Set(wanted.volumes.filter((name) => world.volumes.has(name))),
   };
   return snapshot;

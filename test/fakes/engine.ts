@@ -221,7 +221,7 @@ export class FakeEngine implements Engine {
         options.onProgress(Math.round((total * step) / steps), total);
       }
       if (pullable.code !== undefined) throw engineError(pullable.code, reference);
-      this.world.tags.set(normalReference(reference), pullable.image);
+      this.world.setTag(reference, pullable.image);
       this.#deliver({ type: 'image', action: 'pull', id: reference });
     });
   }

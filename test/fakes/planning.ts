@@ -334,6 +334,8 @@ export function applied(
       return { ...observed, networks: observed.networks.filter(({ id }) => id !== action.id) };
     case 'removeVolume':
       return { ...observed, volumes: new Set([...observed.volumes].filter((name) => name !== action.name)) };
+    case 'removeImage':
+      return { ...observed, stock: observed.stock?.filter(({ id }) => id !== action.id) ?? [] };
     default:
       return action satisfies never;
   }

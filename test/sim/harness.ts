@@ -9,6 +9,7 @@ import type { Agent, AgentSettings } from '../../src/reconcile/agent-parts.ts';
 import { ManualClock } from '../fakes/clock.ts';
 import { FakeDirectory } from '../fakes/directory.ts';
 import { FakeEngine } from '../fakes/engine.ts';
+import { FakeDisk } from '../fakes/engine-disk.ts';
 import { type Box, type Call, type FakeImage, image, normalReference } from '../fakes/engine-types.ts';
 import { Life } from '../fakes/life.ts';
 import { CollectingLog } from '../fakes/log.ts';
@@ -29,6 +30,8 @@ export interface HarnessOptions {
   clock?: ManualClock;
   /** Default: that of `resolver.ts`. */
   resolver?: () => Promise<Resolve>;
+  /** Size of the engine's disk; absent: nobody looks at it. */
+  diskBytes?: number;
   /** false: blueprints come from the link only. */
   hasDirectory?: boolean;
 }
@@ -40,6 +43,7 @@ const LONG_ENOUGH_MS = 900_000;
 export class Harness {
   readonly clock: ManualClock;
   readonly engine: FakeEngine;
+  readonly disk: FakeDisk;
   readonly store = new FakeStore();
   readonly directory = new FakeDirectory();
   readonly log = new CollectingLog();
@@ -60,6 +64,7 @@ export class Harness {
     this.#options = options;
     this.clock = options.clock ?? new ManualClock();
     this.engine = new FakeEngine(this.clock);
+    this.disk = new FakeDisk(this.engine, options.diskBytes ?? 0);
     this.settings = {
       version: '0.0.0-sim',
       node: SIM_NODE,
@@ -109,8 +114,12 @@ export class Harness {
   }
 
   /** An image that a registry has and the engine has not. */
-  offer(reference: string, pull: { takesMs?: number; code?: string; stallsAt?: number } = {}): FakeImage {
-    const offered = image(`image-of-${reference}`);
+  offer(
+    reference: string,
+    pull: { takesMs?: number; code?: string; stallsAt?: number; imageBytes?: number } = {},
+  ): FakeImage {
+    const { imageBytes: sizeBytes } = pull;
+    const offered = image(`image-of-${reference}`, sizeBytes === undefined ? {} : { sizeBytes });
     this.engine.registry.set(normalReference(reference), { image: offered, ...pull });
     return offered;
   }
@@ -127,6 +136,7 @@ export class Harness {
     const link = typeof given === 'function' ? given(life, this.#seed) : given;
     const agent = createAgent({
       engine: this.engine.open(life),
+      ...(this.#options.diskBytes === undefined ? {} : { storage: this.disk.open(life) }),
       store: this.openStore(life),
       source: hasDirectory ? this.directory.open(life) : undefined,
       ...(link === undefined ? {} : { link }),
