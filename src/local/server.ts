@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { errorText } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { ROLLOUT_COMMANDS } from '../model/rollout.ts';
 import type { AgentView } from '../model/status.ts';
 import { createFollowers, eventLine, type Followers } from './followers.ts';
 import { metricsText } from './metrics.ts';
@@ -27,7 +28,7 @@ export interface LocalServer {
 /**
  * The agent's own HTTP interface over a Unix socket: `GET /v1/status`, `/v1/plan`, `/v1/events?after=N[&follow=1]`
  * (newline-delimited JSON) and `/v1/metrics` (Prometheus text); `POST /v1/confirm-removal` gives the names that it sets
- * free, `POST /v1/link-class?to=normal|metered` the class that is in force then.
+ * free, `POST /v1/link-class?to=normal|metered` the class that is in force then, `POST /v1/rollout?command=C&name=N` what came of it.
  * Every answer closes its connection. Throws as `listenOn`.
  */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
@@ -76,7 +77,7 @@ function answer(
   const route = url.pathname;
   if (!ROUTES.includes(route)) {
     sendProblem(response, 404, `there is no ${route}; there are ${ROUTES.join(', ')}`);
-  } else if (route === CONFIRM || route === LINK_CLASS) {
+  } else if (route === CONFIRM || route === LINK_CLASS || route === ROLLOUT) {
     if (request.method === 'POST') change(response, url, options.view);
     else {
       response.setHeader('allow', 'POST');
@@ -94,7 +95,8 @@ function answer(
 
 const CONFIRM = '/v1/confirm-removal';
 const LINK_CLASS = '/v1/link-class';
-const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', CONFIRM, LINK_CLASS];
+const ROLLOUT = '/v1/rollout';
+const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', CONFIRM, LINK_CLASS, ROLLOUT];
 
 /** The routes that change something. */
 function change(response: ServerResponse, url: URL, view: AgentView): void {
@@ -102,11 +104,23 @@ function change(response: ServerResponse, url: URL, view: AgentView): void {
     sendJson(response, 200, { names: view.confirmRemoval() });
     return;
   }
+  if (url.pathname === ROLLOUT) {
+    changeRollout(response, url.searchParams, view);
+    return;
+  }
   const linkClass = url.searchParams.get('to');
   if (linkClass !== 'normal' && linkClass !== 'metered')
     sendProblem(response, 400, 'to must be normal or metered');
   else if (view.setLinkClass(linkClass)) sendJson(response, 200, { linkClass });
   else sendProblem(response, 409, 'no server is configured, so there is no link');
+}
+
+function changeRollout(response: ServerResponse, query: URLSearchParams, view: AgentView): void {
+  const command = ROLLOUT_COMMANDS.find((known) => known === query.get('command'));
+  const name = query.get('name') ?? '';
+  if (command === undefined) sendProblem(response, 400, `command must be ${ROLLOUT_COMMANDS.join(', ')}`);
+  else if (name === '') sendProblem(response, 400, 'name must be the name of a blueprint');
+  else sendJson(response, 200, view.commandRollout(command, name));
 }
 
 function sendEvents(

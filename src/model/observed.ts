@@ -1,5 +1,6 @@
 import type { ContainerSpec } from './container.ts';
 import type { Reason } from './reason.ts';
+import type { RolloutView } from './rollout.ts';
 
 /** One look at the engine plus our own memory of failures: everything `plan` may know of the world. */
 export interface ObservedState extends EngineSnapshot {
@@ -25,6 +26,10 @@ export interface ObservedState extends EngineSnapshot {
   /** Containers that go on with the image they have, by id: a forced run that was given up had moved their reference to
    *  the image with this id. */
   keptImages: ReadonlyMap<string, string>;
+  /** Blueprints that are not at their newest version, or on which an operator has put a hand; by name. */
+  rollouts: ReadonlyMap<string, RolloutView>;
+  /** References and ids of the images that a rollback would need. */
+  protectedImages: ReadonlySet<string>;
 }
 
 /** One blueprint that is to be pulled and made anew, changed or not. */

@@ -28,6 +28,8 @@ export type Reason =
   | 'RemoveFailed'
   | 'UpdateFailed'
   | 'ReplacementFailed'
+  | 'RolledBack'
+  | 'Paused'
   | 'CrashLoop'
   | 'DriftPersists'
   | 'Completed'

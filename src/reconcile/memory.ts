@@ -101,6 +101,8 @@ export class WorkingMemory {
       fresh: new Set(this.#fresh.keys().map(String)),
       forced: this.#forced.view(),
       keptImages: this.#forced.keptImages(),
+      rollouts: new Map(),
+      protectedImages: new Set(),
       runningSince: this.#running.since(),
       pulls: new Map(this.pulls),
       busy: new Set([...busyBefore, ...this.busy]),
@@ -207,6 +209,11 @@ export class WorkingMemory {
     for (const [key, setback] of mapOf(this.#setbacks))
       if (blueprint === undefined || key.startsWith(`${blueprint}/`))
         this.#setbacks.set(key, { ...setback, notBeforeMs });
+  }
+
+  /** The engine cannot be seen. */
+  blind(): void {
+    this.#running.blind();
   }
 
   /** true until what forced runs were asked for is done. */

@@ -3,7 +3,7 @@ import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed } from './plan-forced.ts';
 import { turnOf } from './plan-rolling.ts';
-import { hold, holdBy, isUp, nameConflict, networkReady, retire } from './plan-steps.ts';
+import { hold, holdBy, isUp, nameConflict, networkReady, pausedBy, retire } from './plan-steps.ts';
 import { strategyOf, strategyText } from './plan-strategy.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
@@ -49,7 +49,7 @@ function mayReplace(
   old: Candidate,
   others: readonly Candidate[],
 ): boolean {
-  const turn = turnOf(planning, service);
+  const turn = pausedBy(planning, service) ?? turnOf(planning, service);
   if (turn !== undefined) {
     hold(planning, service, turn);
     keepOldRunning(planning, service, others);

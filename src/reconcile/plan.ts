@@ -32,6 +32,8 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
   const finished: string[] = [];
   for (const blueprint of [...desired.blueprints].sort(byName)) {
     pullAnew(planning, blueprint);
+    for (const notice of observed.rollouts.get(blueprint.name)?.notices ?? [])
+      planning.hold({ key: blueprint.name, blueprint: blueprint.name, ...notice });
     const containers = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);
     for (const container of [...containers.surplus].sort(byId))
       retire(planning, container, surplusCause(blueprint));

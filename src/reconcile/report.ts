@@ -153,7 +153,9 @@ function phaseOf(
     return 'Pending';
   if (troubles.length > 0) return 'Degraded';
   const acting = input.plan.actions.some((action) => action.blueprint === blueprint.name);
-  if (acting || busy || holds.length > 0) return 'Reconciling';
+  // A pause of which nothing comes is no work.
+  const waits = holds.some(({ key, reason }) => reason !== 'Paused' || key !== blueprint.name);
+  if (acting || busy || waits) return 'Reconciling';
   if (ready === blueprint.services.length) return 'Running';
   const starting = blueprint.services.length > ready && input.engineAway === undefined;
   return starting && !hasUnhealthy(input, blueprint) ? 'Reconciling' : 'Degraded';

@@ -27,7 +27,7 @@ export interface ReportInput {
 }
 
 /** Holds that are part of ordinary progress; all others mean that something is wrong. */
-export const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working']);
+export const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working', 'Paused']);
 
 /** What a status document is made of beside the report's input. */
 export interface DocumentInput {
@@ -129,6 +129,9 @@ function conditionsOf(input: ReportInput, parts: DocumentInput): Condition[] {
     trouble?.reason ?? 'AsExpected',
     trouble === undefined ? (lastError ?? '') : trouble.message,
   );
+  const back = waiting.find(({ reason }) => reason === 'RolledBack');
+  if (back !== undefined || previous?.status.conditions.some(({ type }) => type === 'RolledBack') === true)
+    add('RolledBack', back !== undefined, back?.reason ?? 'None', back?.message ?? '');
   const [first] = problems;
   const refused = problems.map(problemText).join('; ');
   add('SpecInvalid', first !== undefined, first?.reason ?? 'Valid', refused);

@@ -11,6 +11,8 @@ export interface FakeView extends AgentView {
   linkClass: LinkClass | undefined;
   /** Names that are missing, until somebody confirms it. */
   suspects: readonly string[];
+  /** What was asked of roll-outs. */
+  commands: string[];
   /** Listeners for events at this moment. */
   listening(): number;
 }
@@ -28,6 +30,13 @@ export function fakeView(ringSize = 100): FakeView {
       const names = this.suspects;
       this.suspects = [];
       return names;
+    },
+    commands: [],
+    commandRollout(command, blueprint) {
+      this.commands.push(`${command} ${blueprint}`);
+      return blueprint === 'unknown'
+        ? { ok: false, text: 'unknown is not in force on this node' }
+        : { ok: true, text: `${blueprint}: ${command}` };
     },
     linkClass: undefined,
     setLinkClass(linkClass) {

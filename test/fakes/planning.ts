@@ -204,6 +204,8 @@ export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
     fresh: new Set(),
     forced: new Map(),
     keptImages: new Map(),
+    rollouts: new Map(),
+    protectedImages: new Set(),
     runningSince: new Map(),
     ...change,
   };
