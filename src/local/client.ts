@@ -2,6 +2,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { EdgeError, errorCode, errorText } from '../base/errors.ts';
 import type { GcReport } from '../model/disk.ts';
 import type { LinkClass } from '../model/link.ts';
+import type { RolloutAnswer, RolloutCommand } from '../model/rollout.ts';
 import type { AgentEvent, AgentStatus, PlanReport } from '../model/status.ts';
 
 /** No answer is larger, unless something else listens there. */
@@ -29,6 +30,8 @@ export interface AgentClient {
   plan(options: AskOptions): Promise<PlanReport>;
   /** Says that the blueprints missing on the server are really meant to go; their names. */
   confirmRemoval(options: AskOptions): Promise<readonly string[]>;
+  /** Asks something of the roll-out of a blueprint; what came of it. */
+  commandRollout(command: RolloutCommand, name: string, options: AskOptions): Promise<RolloutAnswer>;
   /** Switches what the link may cost, until the agent ends. */
   setLinkClass(linkClass: LinkClass, options: AskOptions): Promise<void>;
   /** Has the agent remove what it may, or only say what. */
@@ -52,6 +55,12 @@ export function createAgentClient(path: string): AgentClient {
     async confirmRemoval(options) {
       const { names } = membersOf(await askJson(path, '/v1/confirm-removal', options, 'POST'));
       if (isTexts(names)) return names;
+      throw strange(path, 'its answer has another form; is the agent of another version?');
+    },
+    async commandRollout(command, name, options) {
+      const route = `/v1/rollout?command=${command}&name=${encodeURIComponent(name)}`;
+      const { ok, text } = membersOf(await askJson(path, route, options, 'POST'));
+      if (typeof ok === 'boolean' && typeof text === 'string') return { ok, text };
       throw strange(path, 'its answer has another form; is the agent of another version?');
     },
     async setLinkClass(linkClass, options) {

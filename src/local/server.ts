@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { errorText } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { ROLLOUT_COMMANDS } from '../model/rollout.ts';
 import type { AgentView } from '../model/status.ts';
 import { createFollowers, eventLine, type Followers } from './followers.ts';
 import { metricsText } from './metrics.ts';
@@ -27,7 +28,8 @@ export interface LocalServer {
 /**
  * The agent's own HTTP interface over a Unix socket: `GET /v1/status`, `/v1/plan`, `/v1/events?after=N[&follow=1]`
  * (newline-delimited JSON) and `/v1/metrics` (Prometheus text); `POST /v1/confirm-removal` gives the names that it sets
- * free, `POST /v1/link-class?to=normal|metered` the class that is in force then, `POST /v1/gc[?dry-run=1]` a `GcReport`.
+ * free, `POST /v1/link-class?to=normal|metered` the class that is in force then, `POST /v1/gc[?dry-run=1]` a `GcReport`,
+ * `POST /v1/rollout?command=C&name=N` what came of it.
  * Every answer closes its connection. Throws as `listenOn`.
  */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
@@ -95,7 +97,8 @@ function answer(
 const CONFIRM = '/v1/confirm-removal';
 const LINK_CLASS = '/v1/link-class';
 const GC = '/v1/gc';
-const CHANGING = [CONFIRM, LINK_CLASS, GC];
+const ROLLOUT = '/v1/rollout';
+const CHANGING = [CONFIRM, LINK_CLASS, GC, ROLLOUT];
 const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', ...CHANGING];
 
 /** The routes that change something. */
@@ -106,6 +109,10 @@ function change(response: ServerResponse, url: URL, view: AgentView): void {
   }
   if (url.pathname === GC) {
     collect(response, url.searchParams.get('dry-run') === '1', view);
+    return;
+  }
+  if (url.pathname === ROLLOUT) {
+    changeRollout(response, url.searchParams, view);
     return;
   }
   const linkClass = url.searchParams.get('to');
@@ -122,6 +129,14 @@ function collect(response: ServerResponse, dryRun: boolean, view: AgentView): vo
     (report) => sendJson(response, 200, report),
     (error: unknown) => sendProblem(response, 503, errorText(error)),
   );
+}
+
+function changeRollout(response: ServerResponse, query: URLSearchParams, view: AgentView): void {
+  const command = ROLLOUT_COMMANDS.find((known) => known === query.get('command'));
+  const name = query.get('name') ?? '';
+  if (command === undefined) sendProblem(response, 400, `command must be ${ROLLOUT_COMMANDS.join(', ')}`);
+  else if (name === '') sendProblem(response, 400, 'name must be the name of a blueprint');
+  else sendJson(response, 200, view.commandRollout(command, name));
 }
 
 function sendEvents(

@@ -1,6 +1,7 @@
 import type { ContainerSpec } from './container.ts';
 import type { StockImage } from './disk.ts';
 import type { Reason } from './reason.ts';
+import type { RolloutView } from './rollout.ts';
 
 /** One look at the engine plus our own memory of failures: everything `plan` may know of the world. */
 export interface ObservedState extends EngineSnapshot {
@@ -28,8 +29,10 @@ export interface ObservedState extends EngineSnapshot {
   keptImages: ReadonlyMap<string, string>;
   /** What order has to know over time. */
   order: OrderView;
-  /** Ids and references of images that are never removed, such as those one may go back to. Absent: none. */
-  protectedImages?: ReadonlySet<string>;
+  /** Blueprints that are not at their newest version, or on which an operator has put a hand; by name. */
+  rollouts: ReadonlyMap<string, RolloutView>;
+  /** References and ids of the images that a rollback would need: they are never removed. */
+  protectedImages: ReadonlySet<string>;
 }
 
 /** What order has to know over time; a restart of the agent may lose all of it. */

@@ -4,6 +4,7 @@ import type { DesiredBlueprint } from './desired.ts';
 import type { DiskUse, ImageSize, PulledImage, StockImage } from './disk.ts';
 import type { EngineSnapshot, Setback } from './observed.ts';
 import type { Problem } from './problem.ts';
+import type { Rollout } from './rollout.ts';
 
 /** What a look at the engine should include beside the containers and networks. */
 export interface Wanted {
@@ -150,6 +151,9 @@ export interface Store {
   saveCheckpoint(checkpoint: Checkpoint): Promise<boolean>;
   loadMemory(): Promise<Memory>;
   saveMemory(memory: Memory): Promise<boolean>;
+  /** Good and bad versions of blueprints; empty when there are none, or none can be read. */
+  loadRollouts(): Promise<readonly Rollout[]>;
+  saveRollouts(rollouts: readonly Rollout[]): Promise<boolean>;
   loadSlots(): Promise<readonly Slot[]>;
   saveSlots(slots: readonly Slot[]): Promise<boolean>;
 }

@@ -33,6 +33,8 @@ export type Reason =
   | 'RemoveFailed'
   | 'UpdateFailed'
   | 'ReplacementFailed'
+  | 'RolledBack'
+  | 'Paused'
   | 'CrashLoop'
   | 'DriftPersists'
   | 'Completed'

@@ -2,12 +2,13 @@ import type { DiskUse, GcReport } from './disk.ts';
 import type { LinkClass, LinkStatus } from './link.ts';
 import type { Problem } from './problem.ts';
 import type { Reason } from './reason.ts';
+import type { RolloutAnswer, RolloutCommand } from './rollout.ts';
 
 /** Words of the ColonyOS documents. */
 export type Phase = 'Pending' | 'Reconciling' | 'Running' | 'Degraded' | 'Failed' | 'Deleting';
 
 export interface Condition {
-  type: 'Ready' | 'Progressing' | 'Degraded' | 'SpecInvalid' | 'SpecWarnings' | 'Connected';
+  type: 'Ready' | 'Progressing' | 'Degraded' | 'RolledBack' | 'SpecInvalid' | 'SpecWarnings' | 'Connected';
   status: 'True' | 'False' | 'Unknown';
   reason: string;
   message: string;
@@ -181,6 +182,8 @@ export interface AgentView {
   onEvent(listener: (event: AgentEvent) => void): () => void;
   /** As `Link.confirmRemoval`; empty also when no server is configured. */
   confirmRemoval(): readonly string[];
+  /** Carries out what an operator asks of the roll-out of a blueprint. */
+  commandRollout(command: RolloutCommand, blueprint: string): RolloutAnswer;
   /** As `Link.setLinkClass`, until the agent ends; false: no server is configured. */
   setLinkClass(linkClass: LinkClass): boolean;
   /** Removes every image of the agent's own that may go, or only says which; the one answer that may take minutes.

@@ -1,4 +1,5 @@
 import { isoTime } from '../base/clock.ts';
+import type { Plan } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
 import type { ObservedState } from '../model/observed.ts';
 import type { AgentStatus, BlueprintReport, Reachability } from '../model/status.ts';
@@ -6,6 +7,19 @@ import type { AgentParts } from './agent-parts.ts';
 import { strays } from './report.ts';
 import type { SourceLane } from './source-lane.ts';
 import { warningsOf } from './warnings.ts';
+
+/** Everything asked for is there and nothing was refused: the engine answers, and the newest plan, which has to be for just
+ *  this desired state, is empty. */
+export function isConverged(
+  desired: DesiredState,
+  plan: Plan | undefined,
+  engine: Reachability['state'],
+  reports: ReadonlyMap<string, BlueprintReport>,
+): boolean {
+  if (!desired.known || plan === undefined || engine !== 'ok') return false;
+  if (plan.actions.length > 0 || plan.holds.length > 0 || desired.refusals.length > 0) return false;
+  return [...reports.values()].every((report) => report.phase === 'Running');
+}
 
 /** What the agent's whole answer is made of. */
 export interface StatusInput {

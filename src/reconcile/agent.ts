@@ -2,14 +2,16 @@ import { setMaxListeners } from 'node:events';
 import { EdgeError } from '../base/errors.ts';
 import { Doorbell, within } from '../base/lanes.ts';
 import type { Action, Outcome, Plan } from '../model/action.ts';
-import type { DesiredState } from '../model/desired.ts';
+import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
 import type { GcReport } from '../model/disk.ts';
 import type { ForceResult, LinkClass } from '../model/link.ts';
 import type { ObservedState, Setback } from '../model/observed.ts';
 import type { Engine, EngineEvent } from '../model/ports.ts';
+import type { RolloutAnswer, RolloutCommand } from '../model/rollout.ts';
 import type { AgentEvent, AgentStatus, BlueprintReport, PlanReport } from '../model/status.ts';
+import { confirmRemoval, setLinkClass } from './agent-link.ts';
 import type { Agent, AgentParts } from './agent-parts.ts';
-import { agentStatus } from './agent-status.ts';
+import { agentStatus, isConverged } from './agent-status.ts';
 import { Apply } from './apply.ts';
 import { EngineHealth } from './engine-health.ts';
 import { forceRun } from './force-run.ts';
@@ -23,6 +25,8 @@ import { executorsOf } from './ownership.ts';
 import { plan } from './plan.ts';
 import { PullGuard } from './pull-guard.ts';
 import { reportAll } from './report.ts';
+import { commandRollout } from './rollout-operator.ts';
+import { Rollouts } from './rollouts.ts';
 import { SourceLane } from './source-lane.ts';
 import type { ReportInput } from './status-document.ts';
 import { planReport } from './text.ts';
@@ -53,6 +57,7 @@ class AgentLoop implements Agent {
   readonly #journal: Journal;
   readonly #keeper: MemoryKeeper;
   readonly #garbage: Garbage;
+  readonly #rollouts: Rollouts;
   readonly #startedAt: number;
   readonly #running = new Map<string, Action>();
   readonly #work = new Set<Promise<void>>();
@@ -83,6 +88,8 @@ class AgentLoop implements Agent {
     setMaxListeners(0, this.#hardStop.signal);
     this.#startedAt = clock.now();
     this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal);
+    const onTurn = (name: string) => this.#memory.retryNow(name);
+    this.#rollouts = new Rollouts({ clock, store: parts.store, journal: this.#journal, onTurn });
     this.#engine = new EngineHealth(clock, random, this.#journal);
     this.#garbage = new Garbage(parts, this.#memory, this.#journal, () => this.#bell.ring());
     this.#source = new SourceLane({
@@ -101,7 +108,7 @@ class AgentLoop implements Agent {
     const alive = AbortSignal.any([signal, broken.signal]);
     setMaxListeners(0, alive);
     this.#journal.add('info', 'agent started', {}, true);
-    await this.#keeper.restore();
+    await Promise.all([this.#keeper.restore(), this.#rollouts.restore()]);
     await this.#source.restore(alive);
     const lanes = this.#startLanes(alive);
     lanes.catch((error: unknown) => broken.abort(error));
@@ -116,7 +123,11 @@ class AgentLoop implements Agent {
     }
     await within(this.#parts.clock, DRAIN_MS, Promise.all(this.#work));
     this.#hardStop.abort(new EdgeError('The agent is stopping', { code: 'CANCELLED', retry: 'cancelled' }));
-    await within(this.#parts.clock, DRAIN_MS, Promise.all([lanes, this.#keeper.idle()]));
+    await within(
+      this.#parts.clock,
+      DRAIN_MS,
+      Promise.all([lanes, this.#keeper.idle(), this.#rollouts.idle()]),
+    );
     this.#journal.add('info', 'agent stopped', {});
   }
 
@@ -149,7 +160,8 @@ class AgentLoop implements Agent {
   async #look(signal: AbortSignal): Promise<number> {
     const { engine, clock, random, settings } = this.#parts;
     this.#ledger.counters.ticks += 1;
-    const desired = this.#source.desired;
+    const asked = this.#source.desired;
+    const desired = this.#rollouts.inForce(asked);
     const busyBefore = new Set(this.#memory.busy);
     if (this.#confirmAtMs !== undefined && clock.monoMs() >= this.#confirmAtMs) this.#confirmAtMs = undefined;
     let snapshot: Awaited<ReturnType<Engine['snapshot']>>;
@@ -159,39 +171,52 @@ class AgentLoop implements Agent {
       if (signal.aborted) return 0;
       if (!(error instanceof EdgeError)) throw error;
       const retryMs = this.#engine.away(error);
+      this.#memory.blind();
+      this.#rollouts.blind();
       this.#report();
       return retryMs;
     }
     this.#engine.back();
-    const isNewest = this.#source.desired === desired;
+    const isNewest = this.#source.desired === asked;
     if (!isNewest) this.#bell.ring();
-    const observed = this.#memory.observe(snapshot, busyBefore);
-    if (desired.known) {
-      const { crashed, recovered, forced } = this.#memory.review(desired, observed);
-      for (const setback of crashed) this.#crashed(setback);
-      for (const key of recovered) this.#journal.recovered(key);
-      if (crashed.length > 0 || forced) this.#bell.ring();
-    }
+    const seen = { ...this.#memory.observe(snapshot, busyBefore), ...this.#rollouts.view(asked) };
+    this.#review(asked, desired, seen);
+    // The review may have found that another version is to be in force.
+    const observed = { ...seen, ...this.#rollouts.view(asked) };
     this.#observed = observed;
-    this.#plan = plan(desired, observed, clock.monoMs());
+    this.#plan = plan(this.#rollouts.inForce(asked), observed, clock.monoMs());
     this.#afterPlan(this.#plan);
-    this.#plannedFor = isNewest ? this.#source.desired : desired;
+    this.#plannedFor = isNewest ? this.#source.desired : asked;
     const { actions } = this.#plan;
     for (const action of actions) this.#dispatch(action);
     for (const action of this.#garbage.next(this.#source.desired, observed, actions)) this.#dispatch(action);
     this.#report();
-    this.#ledger.review(this.#source.desired, observed, this.#reports);
+    this.#ledger.review(this.#rollouts.inForce(this.#source.desired), observed, this.#reports);
     this.#keeper.save();
+    this.#rollouts.save();
     const resyncMs = settings.resyncMs * (0.9 + 0.1 * random.next());
-    const wakeMs = this.#plan.wakeAtMs === undefined ? resyncMs : this.#plan.wakeAtMs - clock.monoMs();
-    return Math.max(GAP_MS, Math.min(resyncMs, wakeMs));
+    const wakeAtMs = Math.min(this.#plan.wakeAtMs ?? Infinity, this.#rollouts.wakeAtMs ?? Infinity);
+    return Math.max(GAP_MS, Math.min(resyncMs, wakeAtMs - clock.monoMs()));
+  }
+
+  #review(asked: DesiredState, desired: DesiredState, observed: ObservedState): void {
+    if (!desired.known || !asked.known) return;
+    const { crashed, recovered, forced } = this.#memory.review(desired, observed);
+    for (const setback of crashed) this.#crashed(setback);
+    for (const key of recovered) this.#journal.recovered(key);
+    const isTurned = this.#rollouts.review(asked, observed, crashed);
+    if (crashed.length > 0 || forced || isTurned) this.#bell.ring();
   }
 
   #force(name: string, signal: AbortSignal): Promise<ForceResult> {
-    const ring = () => this.#bell.ring();
-    const away = this.#engine.awayBecause;
-    const parts = { desired: this.#source.desired, away, memory: this.#memory, journal: this.#journal, ring };
-    return forceRun(parts, name, signal);
+    const begin = (blueprint: DesiredBlueprint) => {
+      const going = this.#memory.force(blueprint);
+      this.#bell.ring();
+      return going;
+    };
+    const desired = this.#rollouts.inForce(this.#source.desired);
+    const { awayBecause } = this.#engine;
+    return forceRun({ desired, awayBecause, journal: this.#journal, begin }, name, signal);
   }
 
   #executors(): ReadonlySet<string> | undefined {
@@ -242,6 +267,7 @@ class AgentLoop implements Agent {
     if (this.#hardStop.signal.aborted && !outcome.ok) return;
     if (this.#garbage.settled(outcome)) return;
     const setback = this.#memory.record(outcome);
+    this.#rollouts.record(outcome);
     if (outcome.ok) this.#journal.done(outcome, this.#ledger.done(action));
     else {
       this.#ledger.failed(action.lane, outcome);
@@ -261,7 +287,7 @@ class AgentLoop implements Agent {
   }
 
   #reportMap(): Map<string, BlueprintReport> {
-    const desired = this.#source.desired;
+    const desired = this.#rollouts.inForce(this.#source.desired);
     if (!desired.known) return new Map();
     const { settings, clock } = this.#parts;
     const input: ReportInput = {
@@ -289,26 +315,18 @@ class AgentLoop implements Agent {
       observed: this.#observed,
       engine: this.#engine.view(),
       source: this.#source.view(),
-      isConverged: this.#isConverged(desired),
+      isConverged:
+        this.#plannedFor === desired &&
+        this.#running.size === 0 &&
+        !this.#memory.isForcing &&
+        isConverged(desired, this.#plan, this.#engine.state, this.#reports),
       nextLookAt: this.#nextLookAt,
       reports: [...this.#reportMap().values()],
       pulls: [...this.#memory.pulls.values()],
       disk: this.#garbage.view(),
-      memoryError: this.#keeper.error,
+      memoryError: this.#keeper.error ?? this.#rollouts.error,
       counters: this.#ledger.counters,
     });
-  }
-
-  /** Everything asked for is there and nothing was refused: the engine answers, and the newest plan, which is for just
-   *  this desired state, is empty. */
-  #isConverged(desired: DesiredState): boolean {
-    if (!desired.known || this.#plan === undefined || this.#engine.state !== 'ok') return false;
-    if (this.#plannedFor !== desired) return false;
-    const { actions, holds } = this.#plan;
-    if (this.#memory.isForcing) return false;
-    if (actions.length > 0 || holds.length > 0 || this.#running.size > 0 || desired.refusals.length > 0)
-      return false;
-    return [...this.#reports.values()].every((report) => report.phase === 'Running');
   }
 
   plan(): PlanReport {
@@ -316,16 +334,17 @@ class AgentLoop implements Agent {
   }
 
   confirmRemoval(): readonly string[] {
-    const names = this.#parts.link?.confirmRemoval() ?? [];
-    for (const blueprint of names) this.#journal.add('warn', 'removal confirmed', { blueprint });
-    return names;
+    return confirmRemoval(this.#parts.link, this.#journal);
+  }
+
+  commandRollout(command: RolloutCommand, blueprint: string): RolloutAnswer {
+    this.#plannedFor = undefined;
+    this.#bell.ring();
+    return commandRollout(this.#rollouts, this.#source.desired, command, blueprint);
   }
 
   setLinkClass(linkClass: LinkClass): boolean {
-    const { link } = this.#parts;
-    link?.setLinkClass(linkClass);
-    if (link !== undefined) this.#journal.add('info', 'link class set', { detail: linkClass });
-    return link !== undefined;
+    return setLinkClass(this.#parts.link, this.#journal, linkClass);
   }
 
   collectGarbage(dryRun: boolean): Promise<GcReport> {

@@ -59,7 +59,8 @@ export function crashes(
   return found;
 }
 
-function endOf(
+/** How a container ended that does not stay up; undefined when it did not, or was ended. */
+export function endOf(
   { id, state, detail }: ObservedContainer,
   policy: Service['container']['restart']['name'],
 ): { token: string; message: string } | undefined {

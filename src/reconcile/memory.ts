@@ -117,6 +117,8 @@ export class WorkingMemory {
       forced: this.#forced.view(),
       keptImages: this.#forced.keptImages(),
       order: this.#order.view(snapshot),
+      rollouts: new Map(),
+      protectedImages: new Set(),
       runningSince: this.#running.since(),
       pulls: new Map(this.pulls),
       busy: new Set([...busyBefore, ...this.busy]),
@@ -240,6 +242,11 @@ export class WorkingMemory {
     const notBeforeMs = this.#clock.monoMs();
     for (const [key, setback] of waiting) this.#setbacks.set(key, { ...setback, notBeforeMs });
     return waiting.length > 0;
+  }
+
+  /** The engine cannot be seen. */
+  blind(): void {
+    this.#running.blind();
   }
 
   /** true until what forced runs were asked for is done. */

@@ -5,7 +5,7 @@ import { isRefreshed } from './plan-forced.ts';
 import { changeReady } from './plan-images.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
 import { turnOf } from './plan-rolling.ts';
-import { hold, holdBy, isUp, nameConflict, networkReady, retire } from './plan-steps.ts';
+import { hold, holdBy, isUp, nameConflict, networkReady, pausedBy, retire } from './plan-steps.ts';
 import { strategyOf, strategyText } from './plan-strategy.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
@@ -55,7 +55,7 @@ function mayReplace(
   old: Candidate,
   others: readonly Candidate[],
 ): boolean {
-  const turn = turnOf(planning, service);
+  const turn = pausedBy(planning, service) ?? turnOf(planning, service);
   if (turn !== undefined) {
     hold(planning, service, turn);
     keepOldRunning(planning, service, others);

@@ -4,6 +4,7 @@ import type { PlanReport } from '../model/status.ts';
 import type { AgentParts } from './agent-parts.ts';
 import { WorkingMemory } from './memory.ts';
 import { plan } from './plan.ts';
+import { Rollouts } from './rollouts.ts';
 import { SourceLane } from './source-lane.ts';
 import { planReport } from './text.ts';
 import { wantedOf } from './wanted.ts';
@@ -21,16 +22,21 @@ export async function planOnce(parts: AgentParts, signal: AbortSignal): Promise<
     onChange: () => undefined,
   });
   await lane.restore(signal);
+  const journal = { add: () => undefined };
+  const rollouts = new Rollouts({ clock, store: readOnly(parts.store), journal, onTurn: () => undefined });
+  await rollouts.restore();
+  const desired = rollouts.inForce(lane.desired);
   const memory = new WorkingMemory(clock, random, settings.startConcurrency);
   memory.load(await parts.store.loadMemory());
-  const wanted = wantedOf(lane.desired);
+  const wanted = wantedOf(desired);
   const first = await engine.snapshot(wanted, signal);
   // Inspections that were late the first time are there the second time.
   const isLate = first.containers.some(
     ({ labels, detail }) => labels[LABEL.managed] === 'true' && detail === undefined,
   );
   const snapshot = isLate ? await engine.snapshot(wanted, signal) : first;
-  return planReport(plan(lane.desired, memory.observe(snapshot, new Set()), clock.monoMs()));
+  const observed = { ...memory.observe(snapshot, new Set()), ...rollouts.view(lane.desired) };
+  return planReport(plan(desired, observed, clock.monoMs()));
 }
 
 function readOnly(store: Store): Store {
@@ -39,6 +45,8 @@ function readOnly(store: Store): Store {
     saveCheckpoint: async () => false,
     loadMemory: () => store.loadMemory(),
     saveMemory: async () => false,
+    loadRollouts: () => store.loadRollouts(),
+    saveRollouts: async () => false,
     loadSlots: () => store.loadSlots(),
     saveSlots: async () => false,
   };

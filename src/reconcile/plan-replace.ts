@@ -11,6 +11,7 @@ import {
   holdBy,
   isCompleted,
   isUp,
+  pausedBy,
   remove,
   retire,
   start,
@@ -34,6 +35,8 @@ interface Replacement {
   cause: string;
   /** A forced run, or a twin: then nothing is said of a version when one of them fails. */
   isSame: boolean;
+  /** The wanted one is the older of the two: a version that failed, or was taken back, goes again. */
+  isReturn: boolean;
 }
 
 /**
@@ -60,8 +63,14 @@ export function finishReplacement(
   }
   const isSame = others.every(({ container }) => container.labels[LABEL.specHash] === service.specHash);
   const why = old.outdated ?? 'a second container of the same version';
-  const cause = isSame ? why : `replaced by the new version: ${why}`;
-  proceed({ planning, service, successor, others, cause, isSame });
+  const isReturn = !isSame && others.every(({ container }) => container.createdAt > successor.createdAt);
+  const cause = isSame ? why : `replaced by the ${isReturn ? 'version before' : 'new version'}: ${why}`;
+  const paused = pausedBy(planning, service);
+  if (paused !== undefined && others.some(({ container }) => isUp(container))) {
+    hold(planning, service, paused);
+    return;
+  }
+  proceed({ planning, service, successor, others, cause, isSame, isReturn });
 }
 
 function proceed(replacement: Replacement): void {
@@ -114,7 +123,7 @@ function watch(replacement: Replacement): void {
 
 /** The new one waits to be started. */
 function begin(replacement: Replacement): void {
-  const { planning, service, successor, others, isSame } = replacement;
+  const { planning, service, successor, others, isSame, isReturn } = replacement;
   const isOldUp = others.some(({ container }) => isUp(container));
   const isFirst = strategyOf(service).strategy === 'start-first';
   const isDone = isCompleted(service, successor);
@@ -124,9 +133,9 @@ function begin(replacement: Replacement): void {
     retireOld(replacement);
     return;
   }
-  const what = isSame ? 'the other container' : 'the old version';
+  const what = isSame ? 'the other container' : isReturn ? 'the newer version' : 'the old version';
   const cause = isOldUp ? `to run beside ${what} until it is ready` : `${what} is stopped`;
-  start(planning, service, successor, cause, !isSame);
+  start(planning, service, successor, cause, !isSame && !isReturn);
 }
 
 function retireOld({ planning, service, others, cause }: Replacement): void {

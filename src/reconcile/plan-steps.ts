@@ -16,6 +16,12 @@ export function holdBy(planning: Planning, service: Service, setback: Setback): 
   hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
 }
 
+/** Why no container of this service is replaced now; undefined when they are. */
+export function pausedBy(planning: Planning, service: Service): Pick<Hold, 'reason' | 'message'> | undefined {
+  const message = planning.observed.rollouts.get(service.blueprint)?.paused;
+  return message === undefined ? undefined : { reason: 'Paused', message };
+}
+
 /** true when the network is there, or none is needed; otherwise plans it, or says that it is missing. */
 export function networkReady(planning: Planning, service: Service): boolean {
   const { network } = service.container;

@@ -43,6 +43,8 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
   const later = stoppedLater(planning, now);
   for (const blueprint of [...desired.blueprints].sort(byName)) {
     pullAnew(planning, blueprint);
+    for (const notice of observed.rollouts.get(blueprint.name)?.notices ?? [])
+      planning.hold({ key: blueprint.name, blueprint: blueprint.name, ...notice });
     const own = containers.get(blueprint.name) ?? NO_CONTAINERS;
     for (const container of [...own.surplus].sort(byId)) letGo(planning, blueprint, container, later);
     for (const service of blueprint.services)

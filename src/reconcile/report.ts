@@ -155,7 +155,9 @@ function phaseOf(
   const acting = input.plan.actions.some((action) => action.blueprint === blueprint.name);
   const waits = holds.length > 0 && holds.every(({ reason }) => reason === 'WaitingForDependency');
   if (waits && ready === 0 && !acting && !busy) return 'Pending';
-  if (acting || busy || holds.length > 0) return 'Reconciling';
+  // A pause of which nothing comes is no work.
+  const isHeld = holds.some(({ key, reason }) => reason !== 'Paused' || key !== blueprint.name);
+  if (acting || busy || isHeld) return 'Reconciling';
   if (ready === blueprint.services.length) return 'Running';
   const starting = blueprint.services.length > ready && input.engineAway === undefined;
   return starting && !hasUnhealthy(input, blueprint) ? 'Reconciling' : 'Degraded';

@@ -21,6 +21,7 @@ interface Run {
 export class RunningSince {
   readonly #clock: Clock;
   #runs = new Map<string, Run>();
+  #isBlind = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -32,6 +33,9 @@ export class RunningSince {
     for (const container of containers)
       if (container.state === 'running') runs.set(container.id, this.#runOf(container));
     this.#runs = runs;
+    if (!this.#isBlind) return;
+    this.#isBlind = false;
+    for (const run of runs.values()) run.watchedSinceMs = this.#clock.monoMs();
   }
 
   #runOf({ id, detail }: ObservedContainer): Run {
@@ -48,6 +52,11 @@ export class RunningSince {
       sinceMs: isSame ? Math.min(known.sinceMs, monoMs - beforeMs) : monoMs - beforeMs,
       watchedSinceMs: isSame ? known.watchedSinceMs : monoMs,
     };
+  }
+
+  /** Nothing can be seen: how long a container was watched is counted anew. */
+  blind(): void {
+    this.#isBlind = true;
   }
 
   /** It is started anew. */

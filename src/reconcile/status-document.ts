@@ -27,7 +27,7 @@ export interface ReportInput {
 }
 
 /** Holds that are part of ordinary progress; all others mean that something is wrong. */
-const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working']);
+const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working', 'Paused']);
 
 /** false for what is part of ordinary progress; to wait for a dependency is, until it takes longer than it should. */
 export function isTrouble({ reason, overdue }: Hold): boolean {
@@ -134,6 +134,9 @@ function conditionsOf(input: ReportInput, parts: DocumentInput): Condition[] {
     trouble?.reason ?? 'AsExpected',
     trouble === undefined ? (lastError ?? '') : trouble.message,
   );
+  const back = waiting.find(({ reason }) => reason === 'RolledBack');
+  if (back !== undefined || previous?.status.conditions.some(({ type }) => type === 'RolledBack') === true)
+    add('RolledBack', back !== undefined, back?.reason ?? 'None', back?.message ?? '');
   const [first] = problems;
   const refused = problems.map(problemText).join('; ');
   add('SpecInvalid', first !== undefined, first?.reason ?? 'Valid', refused);

@@ -5,6 +5,7 @@ import type { DesiredBlueprint } from '../model/desired.ts';
 import type { Checkpoint, Memory, Slot } from '../model/ports.ts';
 import { type Problem, problemText } from '../model/problem.ts';
 import type { Reason } from '../model/reason.ts';
+import type { Rollout } from '../model/rollout.ts';
 import { containerSpec, count, strings, text, textMap } from './schema-container.ts';
 
 // Reasons only describe: one that a later agent has invented is shown as it stands.
@@ -127,6 +128,22 @@ const memory = v.looseObject({
   ),
 });
 
+const rollouts = v.array(
+  v.looseObject({
+    blueprint: text,
+    good: v.array(v.looseObject({ version: desiredBlueprint, imageIds: strings })),
+    bad: v.array(v.looseObject({ hash: text, label: text, reason, message: text, since: v.number() })),
+    pause: v.exactOptional(
+      v.looseObject({
+        by: v.picklist(['operator', 'failure']),
+        hash: text,
+        message: text,
+        since: v.number(),
+      }),
+    ),
+  }),
+);
+
 const slots = v.array(
   v.looseObject({
     blueprint: text,
@@ -158,23 +175,26 @@ const outbox = v.looseObject({
 
 /** The checkpoint as JSON: blueprints as the documents they came from, everything else as it is. */
 export function encodeCheckpoint(value: Checkpoint): unknown {
-  const blueprints = value.blueprints.map((desired) => {
-    const { blueprint } = desired;
-    const document = encodeBlueprint(blueprint);
-    return { ...desired, blueprint: { document, origin: blueprint.origin, warnings: blueprint.warnings } };
-  });
-  return { ...value, blueprints };
+  return { ...value, blueprints: value.blueprints.map(encodeDesired) };
+}
+
+function encodeDesired(desired: DesiredBlueprint): unknown {
+  const { blueprint } = desired;
+  const document = encodeBlueprint(blueprint);
+  return { ...desired, blueprint: { document, origin: blueprint.origin, warnings: blueprint.warnings } };
+}
+
+function decodeDesired(desired: v.InferOutput<typeof desiredBlueprint>, at: string): DesiredBlueprint {
+  const { document, origin, warnings } = desired.blueprint;
+  const decoded = decodeBlueprint(document, origin);
+  if (!decoded.ok) throw new Error(`${at}.blueprint: ${firstOf(decoded.problems)}`);
+  return { ...desired, blueprint: { ...decoded.blueprint, warnings } };
 }
 
 /** Decodes what `encodeCheckpoint` made; throws an `Error` that names path and fault, never the value. */
 export function decodeCheckpoint(content: unknown): Checkpoint {
   const raw = parse(checkpoint, content);
-  const blueprints = raw.blueprints.map((desired, index): DesiredBlueprint => {
-    const { document, origin, warnings } = desired.blueprint;
-    const decoded = decodeBlueprint(document, origin);
-    if (!decoded.ok) throw new Error(`blueprints[${index}].blueprint: ${firstOf(decoded.problems)}`);
-    return { ...desired, blueprint: { ...decoded.blueprint, warnings } };
-  });
+  const blueprints = raw.blueprints.map((desired, index) => decodeDesired(desired, `blueprints[${index}]`));
   return { ...raw, blueprints };
 }
 
@@ -186,6 +206,24 @@ export function checkpointEssence(content: unknown): unknown {
 /** Decodes remembered failures and adoptions; throws an `Error` that names path and fault. */
 export function decodeMemory(content: unknown): Memory {
   return parse(memory, content);
+}
+
+/** Good and bad versions as JSON, versions as in the checkpoint. */
+export function encodeRollouts(value: readonly Rollout[]): unknown {
+  return value.map((rollout) => {
+    const good = rollout.good.map((one) => ({ ...one, version: encodeDesired(one.version) }));
+    return { ...rollout, good };
+  });
+}
+
+/** Decodes what `encodeRollouts` made; throws an `Error` that names path and fault. */
+export function decodeRollouts(content: unknown): readonly Rollout[] {
+  return parse(rollouts, content).map((rollout) => {
+    const good = rollout.good.map((one, index) => {
+      return { ...one, version: decodeDesired(one.version, `${rollout.blueprint}.good[${index}]`) };
+    });
+    return { ...rollout, good };
+  });
 }
 
 /** Decodes what the server has not accepted yet; throws an `Error` that names path and fault. */

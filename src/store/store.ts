@@ -14,13 +14,16 @@ import type { Logger } from '../base/log.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import type { Outbox, OutboxStore } from '../model/colony.ts';
 import type { Checkpoint, Memory, Slot, Store } from '../model/ports.ts';
+import type { Rollout } from '../model/rollout.ts';
 import {
   checkpointEssence,
   decodeCheckpoint,
   decodeMemory,
   decodeOutbox,
+  decodeRollouts,
   decodeSlots,
   encodeCheckpoint,
+  encodeRollouts,
 } from './schema.ts';
 import { SlotFile } from './slot-file.ts';
 
@@ -39,7 +42,7 @@ export interface StoreOptions {
 export type OpenStore = Store & OutboxStore & { close(): Promise<void> };
 
 /**
- * Opens the state directory: `checkpoint`, `memory`, `slots` and `outbox`, each in two slots (`slot-file.ts`), files 0600.
+ * Opens the state directory: `checkpoint`, `memory`, `slots`, `outbox` and `rollouts`, each in two slots (`slot-file.ts`), files 0600.
  * Throws `STATE_LOCKED`, `STATE_LOCK_FAILED`, or a `STORE_*` code when the directory cannot be made. Saving throws
  * `STORE_FULL`, `STORE_READONLY` or `STORE_FAILED` (transient) and leaves what was there; `loadSlots` throws
  * `STORE_DAMAGED` when there are identities and none can be read. Other files in the directory are left alone.
@@ -64,6 +67,12 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
       return value ?? { setbacks: [], adopted: [] };
     },
     saveMemory: (memory) => save(files.memory, memory),
+    loadRollouts: async () => {
+      const { value, notes } = await files.rollouts.load();
+      for (const note of notes) log.warn('stored versions were damaged', { note });
+      return value ?? [];
+    },
+    saveRollouts: (rollouts) => save(files.rollouts, rollouts),
     loadSlots: async () => {
       const { value, notes, unreadable } = await files.slots.load();
       for (const note of notes) log.warn('stored identities were damaged', { note });
@@ -82,7 +91,7 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
   };
 }
 
-const NAMES = ['checkpoint', 'memory', 'slots', 'outbox'] as const;
+const NAMES = ['checkpoint', 'memory', 'slots', 'outbox', 'rollouts'] as const;
 
 function slotFiles(fs: FileSystem, directory: string) {
   const common = { fs, directory, version: 1 };
@@ -113,6 +122,12 @@ function slotFiles(fs: FileSystem, directory: string) {
       name: NAMES[3],
       encode: (value) => value,
       decode: decodeOutbox,
+    }),
+    rollouts: new SlotFile<readonly Rollout[]>({
+      ...common,
+      name: NAMES[4],
+      encode: encodeRollouts,
+      decode: decodeRollouts,
     }),
   };
 }

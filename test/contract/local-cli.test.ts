@@ -68,6 +68,19 @@ test('confirm-removal prints what will be removed, and ends well when nothing wa
   assert.deepEqual(JSON.parse((await call('confirm-removal', '--json')).out), { names: [] });
 });
 
+test('rollback, retry, pause and resume name a blueprint, and say what came of it', async (t) => {
+  const { view, call } = await agentAt(t);
+  for (const command of ['rollback', 'retry', 'pause', 'resume']) {
+    const { code, out } = await call(command, 'c1 db');
+    assert.deepEqual([code, out], [0, `c1 db: ${command}\n`]);
+    assert.equal((await call(command)).code, 2, 'a name is needed');
+  }
+  assert.deepEqual(view.commands, ['rollback c1 db', 'retry c1 db', 'pause c1 db', 'resume c1 db']);
+  const unknown = await call('rollback', 'unknown');
+  assert.deepEqual([unknown.code, unknown.err], [1, 'unknown is not in force on this node\n']);
+  assert.deepEqual(JSON.parse((await call('pause', 'web', '--json')).out), { ok: true, text: 'web: pause' });
+});
+
 test('link-class shows and switches what the link may cost, where there is a link', async (t) => {
   const { view, call } = await agentAt(t);
   const without = await call('link-class', 'metered');

@@ -140,6 +140,22 @@ test('a removal is confirmed by a POST and by nothing else', async (t) => {
   assert.deepEqual(await client.confirmRemoval({ signal }), []);
 });
 
+test('a roll-out is changed by a POST that names a command and a blueprint', async (t) => {
+  const { path, view, client } = await started(t);
+  const ask = (method: string, query: string) =>
+    raw(path, `${method} /v1/rollout${query} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  assert.match(await ask('GET', '?command=pause&name=web'), /^HTTP\/1\.1 405 /);
+  assert.match(
+    await ask('POST', '?command=stop&name=web'),
+    /^HTTP\/1\.1 400 [\s\S]*rollback, retry, pause, resume/,
+  );
+  assert.match(await ask('POST', '?command=pause'), /^HTTP\/1\.1 400 [\s\S]*name of a blueprint/);
+  assert.deepEqual(view.commands, []);
+  const answer = await client.commandRollout('rollback', 'a b/c', { signal });
+  assert.deepEqual(answer, { ok: true, text: 'a b/c: rollback' });
+  assert.deepEqual(view.commands, ['rollback a b/c']);
+});
+
 test('the link class is switched by a POST that names one, where there is a link', async (t) => {
   const { path, view, client } = await started(t);
   const post = (to: string) => raw(path, `POST /v1/link-class${to} HTTP/1.1\r\nHost: a\r\n\r\n`);

@@ -14,6 +14,8 @@ export interface FakeView extends AgentView {
   garbage: GcReport | Error;
   /** Names that are missing, until somebody confirms it. */
   suspects: readonly string[];
+  /** What was asked of roll-outs. */
+  commands: string[];
   /** Listeners for events at this moment. */
   listening(): number;
 }
@@ -36,6 +38,13 @@ export function fakeView(ringSize = 100): FakeView {
     collectGarbage(dryRun) {
       if (this.garbage instanceof Error) return Promise.reject(this.garbage);
       return Promise.resolve({ ...this.garbage, dryRun });
+    },
+    commands: [],
+    commandRollout(command, blueprint) {
+      this.commands.push(`${command} ${blueprint}`);
+      return blueprint === 'unknown'
+        ? { ok: false, text: 'unknown is not in force on this node' }
+        : { ok: true, text: `${blueprint}: ${command}` };
     },
     linkClass: undefined,
     setLinkClass(linkClass) {

@@ -205,6 +205,8 @@ export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
     forced: new Map(),
     keptImages: new Map(),
     order: { startConcurrency: 8, starting: new Map(), beenUp: new Set(), waiting: new Map() },
+    rollouts: new Map(),
+    protectedImages: new Set(),
     runningSince: new Map(),
     ...change,
   };

@@ -2,9 +2,10 @@ import { EdgeError } from '../../src/base/errors.ts';
 import type { Outbox, OutboxStore } from '../../src/model/colony.ts';
 import { canonicalJson } from '../../src/model/hash.ts';
 import type { Checkpoint, Memory, Slot, Store } from '../../src/model/ports.ts';
+import type { Rollout } from '../../src/model/rollout.ts';
 import type { Life } from './life.ts';
 
-type Name = 'checkpoint' | 'memory' | 'slots' | 'outbox';
+type Name = 'checkpoint' | 'memory' | 'slots' | 'outbox' | 'rollouts';
 
 const EMPTY_OUTBOX: Outbox = { processes: [], deregister: [] };
 const EMPTY_MEMORY: Memory = { setbacks: [], adopted: [] };
@@ -31,6 +32,8 @@ export class FakeStore {
       saveCheckpoint: (checkpoint) => life.guard(() => this.#save('checkpoint', checkpoint)),
       loadMemory: () => life.guard(async () => this.#load<Memory>('memory') ?? EMPTY_MEMORY),
       saveMemory: (memory) => life.guard(() => this.#save('memory', memory)),
+      loadRollouts: () => life.guard(async () => this.#load<readonly Rollout[]>('rollouts') ?? []),
+      saveRollouts: (rollouts) => life.guard(() => this.#save('rollouts', rollouts)),
       loadSlots: () => life.guard(async () => this.#load<readonly Slot[]>('slots') ?? []),
       saveSlots: (slots) => life.guard(() => this.#save('slots', slots)),
       loadOutbox: () => life.guard(async () => this.#load<Outbox>('outbox') ?? EMPTY_OUTBOX),

@@ -7,6 +7,8 @@ export interface Story {
   title: string;
   prepare(sim: Harness): Promise<void>;
   change(sim: Harness): void;
+  /** What has to come about; default: the goal, and the agent calls it converged. */
+  isOver?(sim: Harness): boolean;
   /** What else has to hold at the end. */
   check?(sim: Harness): void;
 }
@@ -33,7 +35,7 @@ export async function dieAfterEach(story: Story, death: Death): Promise<void> {
 /** One run that dies after so many calls; true when the story was over before. */
 async function dieAfter(
   calls: number,
-  { prepare, change, check }: Story,
+  { prepare, change, check, isOver = isConverged }: Story,
   { directory = 'there', who = 'agent' }: Death,
 ): Promise<boolean> {
   const sim = new Harness({ seed: calls });
@@ -50,10 +52,10 @@ async function dieAfter(
       }
     });
     change(sim);
-    await sim.clock.runUntil(() => died || (sim.goal.met() && sim.status().converged), 30_000);
+    await sim.clock.runUntil(() => died || isOver(sim), 30_000);
     if (!died) {
       sim.engine.cancelCrash();
-      await sim.settle();
+      await sim.until(() => isOver(sim), 'the end of the story');
       check?.(sim);
       return true;
     }
@@ -67,7 +69,7 @@ async function dieAfter(
       sim.world.boot();
       sim.engine.recover();
     }
-    await sim.settle();
+    await sim.until(() => isOver(sim), 'the end of the story');
     for (const volume of volumes) assert.ok(sim.world.volumes.has(volume), `volume ${volume} is kept`);
     assert.deepEqual(sim.world.removedVolumes, []);
     check?.(sim);
@@ -78,6 +80,10 @@ async function dieAfter(
   } finally {
     sim.close();
   }
+}
+
+function isConverged(sim: Harness): boolean {
+  return sim.goal.met() && sim.status().converged;
 }
 
 /** true when the saved desired state is the one the goal asks for: every wanted hash is in it, and no other. */

@@ -44,6 +44,38 @@ function storyOf({ title, instance, input = {} }: (typeof STRATEGIES)[number]): 
   };
 }
 
+/** The same change, to a version that never proves good; the first version is what it ends with. */
+function badStoryOf(strategy: (typeof STRATEGIES)[number]): Story {
+  const { instance, input = {} } = strategy;
+  const good = storyOf(strategy);
+  return {
+    title: `${strategy.title}, a bad version`,
+    prepare: async (sim) => {
+      await good.prepare(sim);
+      sim.world.tag('bad:1', { ...sim.offer('bad:1'), program: () => ({ exitsAfterMs: 200, exitCode: 1 }) });
+    },
+    change: (sim) => {
+      const { name } = deployment('app', []).metadata;
+      const update = { ...QUICK, ...instance.update };
+      const bad = { name: 'web', ...instance, image: 'bad:1', update };
+      sim.directory.write(`${name}.json`, deployment(name, [bad], input));
+    },
+    isOver: (sim) => sim.goal.met() && sim.waits('app').join() === 'RolledBack',
+  };
+}
+
+for (const strategy of STRATEGIES) {
+  const bad = badStoryOf(strategy);
+  aside(
+    import.meta.url,
+    `${bad.title}: an agent that dies after any engine call ends on the last good one`,
+    () => dieAfterEach(bad, {}),
+  );
+  aside(import.meta.url, `${bad.title}: an engine that dies after any call ends on the last good one`, () =>
+    dieAfterEach(bad, { who: 'engine' }),
+  );
+}
+
 for (const strategy of STRATEGIES) {
   const story = storyOf(strategy);
   aside(import.meta.url, `${story.title}: an agent that dies after any engine call ends at the goal`, () =>

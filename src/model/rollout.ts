@@ -1,0 +1,60 @@
+import type { DesiredBlueprint } from './desired.ts';
+import type { Reason } from './reason.ts';
+
+/** What is known of the versions of one blueprint; kept over restarts. */
+export interface Rollout {
+  blueprint: string;
+  /** Versions that passed their gate here, the newest (last good) first; at most two. */
+  good: readonly GoodVersion[];
+  /** Versions that are not tried again; oldest first. */
+  bad: readonly BadVersion[];
+  pause?: Pause;
+}
+
+export interface GoodVersion {
+  /** As it was resolved then; what a rollback brings back. */
+  version: DesiredBlueprint;
+  /** Ids of the images its containers were made of. */
+  imageIds: readonly string[];
+}
+
+export interface BadVersion {
+  /** `contentHash` of the version. */
+  hash: string;
+  /** For people: "generation 5 (spec 1f3a9c02)". */
+  label: string;
+  reason: Reason;
+  message: string;
+  /** Wall time, epoch milliseconds. */
+  since: number;
+}
+
+/** Nothing is replaced until an operator says so; healing goes on. */
+export interface Pause {
+  /** `failure`: a version with `onFailure: pause` failed; void once the content changes. */
+  by: 'operator' | 'failure';
+  /** `contentHash` of the version it was said of. */
+  hash: string;
+  message: string;
+  /** Wall time, epoch milliseconds. */
+  since: number;
+}
+
+/** What an operator can ask for. */
+export type RolloutCommand = 'rollback' | 'retry' | 'pause' | 'resume';
+
+export const ROLLOUT_COMMANDS: readonly RolloutCommand[] = ['rollback', 'retry', 'pause', 'resume'];
+
+/** What came of it, as a sentence. */
+export interface RolloutAnswer {
+  ok: boolean;
+  text: string;
+}
+
+/** The planner's view of a blueprint's roll-out. */
+export interface RolloutView {
+  /** Shown as what the blueprint waits for. */
+  notices: readonly { reason: Reason; message: string }[];
+  /** Why no container of it is replaced now; absent: they are. */
+  paused?: string;
+}
