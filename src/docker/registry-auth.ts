@@ -33,7 +33,8 @@ export interface CredentialSurvey {
 export interface CredentialSources extends RegistryAuth {
   find(registryHost: string, signal?: AbortSignal): Promise<FoundCredentials>;
   survey(): Promise<CredentialSurvey>;
-  /** What the last search found wrong beside what was asked for: broken files, and files that others can read. */
+  /** What the last search found wrong: broken files, and files that others can read. Where there is something, asking has
+   *  the files read again, so that the next answer shows what was mended. */
   warnings(): readonly string[];
 }
 
@@ -57,11 +58,19 @@ export function createRegistryAuth(places: CredentialPlaces): CredentialSources 
     warnings = [...found.problems, ...exposed];
     return found;
   };
+  const survey = async () => (await load()).surveyCredentials(places);
+  const lookAgain = async () => {
+    const { problems, exposed } = await survey();
+    warnings = [...problems, ...exposed];
+  };
   return {
     find,
     credentialsFor: async (registryHost, signal) => (await find(registryHost, signal)).credentials,
-    survey: async () => (await load()).surveyCredentials(places),
-    warnings: () => warnings,
+    survey,
+    warnings: () => {
+      if (warnings.length > 0) void lookAgain();
+      return warnings;
+    },
   };
 }
 

@@ -14,6 +14,7 @@ import {
   registryName,
   registryOf,
 } from '../../src/docker/registry-auth.ts';
+import { eventually } from '../fakes/engine-fixture.ts';
 
 const top = mkdtempSync(join(tmpdir(), 'registry-auth-'));
 after(() => rmSync(top, { recursive: true, force: true }));
@@ -166,6 +167,9 @@ test('files that others can read are used and told, also the password file', asy
     `${join(folder, 'pw')} is open to others (mode 0640); use 0600`,
   ]);
   assert.deepEqual(sources.warnings(), exposed);
+  chmodSync(join(folder, 'a.json'), 0o600);
+  chmodSync(join(folder, 'pw'), 0o600);
+  await eventually('what was mended is no longer told', () => sources.warnings().length === 0);
 });
 
 test("Docker's config.json gives basic credentials, plain ones and identity tokens", async () => {

@@ -91,9 +91,14 @@ async function isRefused(image: string, reason: string, message: RegExp): Promis
   assert.ok(!everything.includes(password), 'the password is shown somewhere');
 }
 
-test('credentials from a file of the folder', async () => {
+test('credentials from a file of the folder; that others can read it is a warning in status', async () => {
   credentials();
+  const path = join(folder, 'test.json');
+  chmodSync(path, 0o644);
   await runs((await offer()).tagged);
+  assert.deepEqual((await agent.status()).warnings, [`${path} is open to others (mode 0644); use 0600`]);
+  chmodSync(path, 0o600);
+  await agent.until(({ warnings }) => warnings.length === 0, 'the warning is gone');
 });
 
 test("credentials from Docker's config.json", async () => {
