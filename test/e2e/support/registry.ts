@@ -31,11 +31,13 @@ export class TestRegistry {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Offers a tiny image as "name:tag"; an earlier one of this name is replaced. Returns the whole reference. */
-  offer(name: string, tag: string, config: ImageConfig): string {
+  /** Offers a tiny image as "name:tag", larger by so many bytes; an earlier one of this name is replaced. Returns the whole
+   *  reference. */
+  offer(name: string, tag: string, config: ImageConfig, extraBytes = 0): string {
     const busybox = staticBusybox();
     if (busybox === undefined) throw new Error('a static busybox is missing (Debian package busybox-static)');
-    const layer = tarOf(tinyFiles(busybox));
+    const extra = { path: 'extra', content: Buffer.alloc(extraBytes, `${name}:${tag}`) };
+    const layer = tarOf([...tinyFiles(busybox), ...(extraBytes === 0 ? [] : [extra])]);
     const architecture = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }[process.arch as 'x64'] ?? process.arch;
     const rootfs = { type: 'layers', diff_ids: [digestOf(layer)] };
     // With an author that no other image has, each offer is an image of its own.
