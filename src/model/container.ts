@@ -90,11 +90,13 @@ export interface LimitSpec {
 const BOUNDED_LOG: LogSpec = { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } };
 
 /**
- * Log settings of a new container: the blueprint's, else limits for json-file. An engine whose default is another driver
- * is the operator's choice and keeps it: undefined.
+ * Log settings of a new container: the blueprint's, with the limits it leaves out where the driver is json-file; else
+ * limits for json-file. An engine whose default is another driver is the operator's choice and keeps it: undefined.
  */
 export function effectiveLog(log: LogSpec | undefined, engineDriver: string): LogSpec | undefined {
-  return log ?? (engineDriver === BOUNDED_LOG.driver ? BOUNDED_LOG : undefined);
+  if (log === undefined) return engineDriver === BOUNDED_LOG.driver ? BOUNDED_LOG : undefined;
+  if (log.driver !== BOUNDED_LOG.driver) return log;
+  return { driver: log.driver, options: { ...BOUNDED_LOG.options, ...log.options } };
 }
 
 export interface LogSpec {

@@ -147,6 +147,10 @@ export class EngineBench {
     return this.perform({ ...BASE, kind: 'removeVolume', name });
   }
 
+  removeImage(id: string): Promise<unknown> {
+    return this.perform({ ...BASE, kind: 'removeImage', id, name: 'x' });
+  }
+
   snapshot(images: readonly string[] = [], volumes: readonly string[] = []): Promise<EngineSnapshot> {
     return this.host.drive(this.host.engine.snapshot({ images, volumes }, new AbortController().signal));
   }

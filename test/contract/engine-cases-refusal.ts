@@ -165,6 +165,27 @@ export const REFUSAL_CASES: readonly EngineCase[] = [
     },
   },
   {
+    title: 'an image that a container was made of is IMAGE_IN_USE and stays, also while that is stopped',
+    run: async (bench) => {
+      const { sleeper } = bench.host.images;
+      await bench.create(bench.name('user'));
+      const { images, stock } = await bench.snapshot([sleeper]);
+      const id = images.get(sleeper)?.id ?? '';
+      assert.ok(
+        stock?.some((one) => one.id === id && one.tags.some((tag) => tag.endsWith(sleeper))),
+        'it is listed',
+      );
+      await refused(bench.removeImage(id), 'IMAGE_IN_USE');
+      assert.ok((await bench.snapshot([sleeper])).images.get(sleeper) !== null, 'it is still there');
+    },
+  },
+  {
+    title: 'removing an image that is gone is fine',
+    run: async (bench) => {
+      await bench.removeImage(`sha256:${'0'.repeat(64)}`);
+    },
+  },
+  {
     title: 'pulling an image that exists nowhere fails and nothing hangs',
     run: async (bench) => {
       await refused(

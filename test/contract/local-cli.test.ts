@@ -94,6 +94,44 @@ test('link-class shows and switches what the link may cost, where there is a lin
   assert.equal((await call('link-class', 'cheap')).code, 2);
 });
 
+test('gc says what went or would go, what stays and why, and how much is free', async (t) => {
+  const { view, call } = await agentAt(t);
+  const nothing = await call('gc');
+  assert.deepEqual([nothing.code, nothing.out.split('\n')[0]], [0, 'there is nothing that may go']);
+  const image = (name: string) => ({ id: `sha256:${name}`, name, sizeBytes: 2 ** 20 });
+  view.garbage = {
+    dryRun: false,
+    disk: { path: '/var/lib/docker', totalBytes: 2 ** 30, freeBytes: 2 ** 29, usedPercent: 50.5 },
+    startPercent: 85,
+    targetPercent: 75,
+    images: [image('app:1'), image('app:\u001b[2J2')],
+    containers: ['web-old'],
+    kept: [{ ...image('app:3'), why: 'blueprint web asks for it' }],
+    failed: [],
+  };
+  const dry = await call('gc', '--dry-run');
+  assert.deepEqual(dry.out.trimEnd().split('\n'), [
+    'these would go, at most 2 MiB:',
+    '  container web-old',
+    '  image app:1, 1 MiB',
+    '  image app:?[2J2, 1 MiB',
+    'these stay:',
+    '  image app:3, 1 MiB: blueprint web asks for it',
+    'disk 50% used, 512 MiB free at /var/lib/docker (unasked from 85% on)',
+  ]);
+  assert.match((await call('gc')).out, /^removed, at most 2 MiB:\n/);
+  assert.equal(JSON.parse((await call('gc', '--dry-run', '--json')).out).dryRun, true);
+  view.garbage = { ...view.garbage, failed: [{ name: 'app:4', message: 'the engine says no' }] };
+  const { code, out } = await call('gc');
+  assert.equal(code, 1);
+  assert.match(out, /could not be removed:\n {2}app:4: the engine says no\n/);
+  view.garbage = new Error('nothing was removed: the engine is away');
+  const refused = await call('gc');
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /the engine is away/);
+  assert.equal((await call('gc', 'app:1')).code, 2);
+});
+
 test('plan asks the running agent', async (t) => {
   const { view, call } = await agentAt(t);
   assert.equal((await call('plan')).code, 0);

@@ -167,6 +167,27 @@ test('the link class is switched by a POST that names one, where there is a link
   assert.equal(view.linkClass, 'metered');
 });
 
+test('garbage is collected by a POST, and words of why not reach the caller', async (t) => {
+  const { path, view, client } = await started(t, { idleMs: 100 });
+  const get = await raw(path, 'GET /v1/gc HTTP/1.1\r\nHost: a\r\n\r\n');
+  assert.match(get, /^HTTP\/1\.1 405 [\s\S]*allow: POST\r\n/i);
+  assert.equal((await client.collectGarbage(true, { signal })).dryRun, true);
+  const report = await client.collectGarbage(false, { signal });
+  assert.deepEqual(report, view.garbage);
+  // It may take longer than a connection may be silent.
+  const { collectGarbage } = view;
+  view.collectGarbage = async (dryRun) => {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return collectGarbage.call(view, dryRun);
+  };
+  assert.deepEqual(await client.collectGarbage(false, { signal }), view.garbage);
+  view.garbage = new Error('nothing was removed: the engine is away');
+  await assert.rejects(client.collectGarbage(false, { signal }), {
+    code: 'AGENT_REFUSED',
+    message: 'nothing was removed: the engine is away',
+  });
+});
+
 test('metrics name the blueprints, with dangerous names escaped', async (t) => {
   const { path, view } = await started(t);
   const report = view.current.blueprints[0];

@@ -45,6 +45,10 @@ test('what was saved comes back whole after a restart', async () => {
     ],
     adopted: [{ id: 'c', specHash: 'd' }],
     keptImages: [{ id: 'c', imageId: 'sha256:e' }],
+    pulledImages: [
+      { id: 'sha256:e', refs: ['app:1'], pulledAt: 1, lastUsedAt: 2 },
+      { id: 'sha256:f', refs: ['app:2', 'app:3'], pulledAt: 3 },
+    ],
   } as const;
   const store = await open(dir);
   assert.deepEqual(await store.loadCheckpoint(), { checkpoint: undefined, notes: [] });

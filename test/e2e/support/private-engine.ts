@@ -98,6 +98,16 @@ export class PrivateEngine {
     return child;
   }
 
+  /** Process id of the engine, whose network namespace is its own. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Where it keeps its images. */
+  get dataDir(): string {
+    return join(this.#dir, 'data');
+  }
+
   /** Sends a signal to the engine; for one that ends it, waits for its end. */
   signal(signal: NodeJS.Signals): Promise<void> {
     return send(this.#child, signal);

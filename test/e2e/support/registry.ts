@@ -111,3 +111,8 @@ export class TestRegistry {
 function digestOf(body: Buffer): string {
   return `sha256:${createHash('sha256').update(new Uint8Array(body)).digest('hex')}`;
 }
+
+/** A layer (tar) of about so many bytes, of its own for each text. */
+export function ballast(bytes: number, text: string): Buffer {
+  return tarOf([{ path: 'ballast', content: Buffer.alloc(bytes, text) }]);
+}

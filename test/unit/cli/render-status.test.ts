@@ -65,6 +65,24 @@ test('an engine, a source and a checkpoint that are in trouble come first', () =
   assert.match(text, /left alone: old-1/);
 });
 
+test('the disk shows its use, and from which use down to which images go', () => {
+  const disk = {
+    ...{ path: '/var/lib/docker', totalBytes: 2 ** 36, freeBytes: 12.5 * 2 ** 30, usedPercent: 80.9 },
+    ...{ checkedAt: ago(1), gcStartPercent: 85, gcTargetPercent: 75, isCollecting: false },
+  };
+  const textOf = (shown: AgentStatus['disk']) =>
+    linesOf(sampleStatus(shown === undefined ? {} : { disk: shown }))
+      .slice(1, 3)
+      .join(' ')
+      .replace(/\s+/g, ' ')
+      .trim();
+  const head = 'disk 80% used, 12.5 GiB free at /var/lib/docker; unused images go';
+  assert.equal(textOf(disk), `${head} from 85% down to 75%`);
+  assert.equal(textOf({ ...disk, isCollecting: true }), `${head} until it is down to 75%`);
+  const { gcStartPercent: _gcStartPercent, ...asked } = disk;
+  assert.equal(textOf(asked), `${head} only when asked for`);
+});
+
 test('an agent without a directory says nothing of one', () => {
   const status = sampleStatus({
     source: { ...sampleStatus().source, state: 'unknown', path: '' },

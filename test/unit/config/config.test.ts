@@ -51,6 +51,24 @@ test('a machine with nothing set gets the defaults', async () => {
   assert.deepEqual(origins.node, { from: 'default', name: '' });
 });
 
+test('the thresholds of the disk are percentages, and the target lies below the start', async () => {
+  const { config } = await configOf({});
+  assert.deepEqual([config.gcStartPercent, config.gcTargetPercent, config.gcMinAgeMs], [85, 75, 3_600_000]);
+  const files = { [FILE]: 'gcStart: none\ngcTarget: 90%\ngcMinAge: 0s\n' };
+  const { config: other } = await configOf({ files });
+  assert.deepEqual([other.gcStartPercent, other.gcTargetPercent, other.gcMinAgeMs], [undefined, 90, 0]);
+  assert.match(
+    (await problemsOf({ flags: { 'gc-start': ['101'] } })).join(),
+    /--gc-start must be a percentage/,
+  );
+  assert.match(
+    (await problemsOf({ flags: { 'gc-target': ['none'] } })).join(),
+    /--gc-target must be a percentage/,
+  );
+  const problems = await problemsOf({ flags: { 'gc-start': ['70'] } });
+  assert.deepEqual(problems, ['--gc-target (75) must be below --gc-start (70)']);
+});
+
 test('a flag wins over the environment, the environment over the file, the file over the default', async () => {
   const files = { [FILE]: 'node: from-file\nlocation: file-place\nnetwork: file_net\nresync: 30s\n' };
   const { config, origins } = await configOf({

@@ -8,6 +8,20 @@ const said: readonly [Subject, number, string, string, string?][] = [
   ['create', 404, 'No such image: x/y:1', 'IMAGE_NOT_FOUND'],
   ['create', 404, 'localhost/x: image not known', 'IMAGE_NOT_FOUND'],
   ['image', 404, 'no such image: x: No such image: x:latest', 'IMAGE_NOT_FOUND'],
+  [
+    'image',
+    409,
+    'conflict: unable to delete d1a364dc548d (cannot be forced) - image is being used by running container 0e2f',
+    'IMAGE_IN_USE',
+  ],
+  [
+    'image',
+    409,
+    'conflict: unable to remove repository reference "app:1" (must force) - container 0e2f is using its referenced image d1a3',
+    'IMAGE_IN_USE',
+  ],
+  ['image', 409, 'image used by 0e2f: image is in use by a container: consider force', 'IMAGE_IN_USE'],
+  ['image', 404, 'No such image: sha256:d1a3', 'IMAGE_NOT_FOUND'],
   ['pull', 404, 'manifest for a/b:9 not found: manifest unknown: manifest unknown', 'IMAGE_NOT_FOUND'],
   ['pull', 500, 'Error response from daemon: manifest unknown', 'IMAGE_NOT_FOUND'],
   [
