@@ -20,10 +20,11 @@ export function createSuccessor(planning: Planning, service: Service, others: re
     keepOldRunning(planning, service, others);
     return;
   }
-  const made = others.map(({ container }) => container);
-  if (!gateOpen(planning, service) || !takeTurn(planning, service, made)) return;
+  if (!gateOpen(planning, service)) return;
   const name = freeName(planning, service, others);
-  if (name === undefined) return;
+  // Last, so that nobody takes a turn who is then kept from it by something else.
+  const made = others.map(({ container }) => container);
+  if (name === undefined || !takeTurn(planning, service, made)) return;
   const cause = old === undefined ? 'no container exists' : `${old.container.name}: ${old.outdated}`;
   planning.act({
     kind: 'createContainer',
