@@ -28,6 +28,7 @@ export function createSuccessor(planning: Planning, service: Service, others: re
   const name = freeName(planning, service, others);
   if (name === undefined) return;
   if (old !== undefined && !mayReplace(planning, service, old, others)) return;
+  // Last, so that nobody takes a turn who is then kept from it by something else.
   const made = others.map(({ container }) => container);
   if (!takeTurn(planning, service, made)) return;
   const cause = old === undefined ? 'no container exists' : replacementCause(service, old);

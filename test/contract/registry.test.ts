@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Secret } from '../../src/base/secret.ts';
-import type { RegistryAuth, RegistryCredentials } from '../../src/docker/registry-credentials.ts';
+import type { RegistryAuth, RegistryCredentials } from '../../src/docker/registry-auth.ts';
 import {
   type Answer,
   digestOf,
@@ -29,7 +29,7 @@ const good = documents({
 const credentials = (of: RegistryCredentials | undefined): RegistryAuth => ({
   credentialsFor: async () => of,
 });
-const byPassword = credentials({ kind: 'password', username: 'user', password: new Secret('pass') });
+const byPassword = credentials({ from: 'a test', username: 'user', password: new Secret('pass') });
 
 test('an image is as large as its manifest says, and is asked for once while pulls are repeated', async (t) => {
   const { host, requests } = await registryDouble(t, good);
@@ -123,7 +123,7 @@ test('a token is fetched anonymously, by password, or for an identity token', as
     withTokens(({ headers }) => headers.authorization === basic),
   );
   assert.deepEqual(await diskOf({ auth: byPassword }).sizeOf(`${named.host}/app:1`, false, signal), NEEDED);
-  const auth = credentials({ kind: 'identityToken', token: new Secret('refresh me') });
+  const auth = credentials({ from: 'a test', identityToken: new Secret('refresh me') });
   const exchanged = await registryDouble(
     t,
     withTokens(({ method }, form) => method === 'POST' && form.includes('refresh_token=refresh+me')),
@@ -140,7 +140,7 @@ test('Basic credentials are sent after they were asked for, and a refusal ends i
   assert.deepEqual(await diskOf({ auth: byPassword }).sizeOf(`${host}/app:1`, false, signal), NEEDED);
   assert.deepEqual(requests, ['GET /v2/app/manifests/1', 'GET /v2/app/manifests/1 +auth']);
   requests.length = 0;
-  const wrong = credentials({ kind: 'password', username: 'user', password: new Secret('other') });
+  const wrong = credentials({ from: 'a test', username: 'user', password: new Secret('other') });
   for (const auth of [undefined, wrong]) {
     const disk = diskOf(auth === undefined ? {} : { auth });
     await assert.rejects(disk.sizeOf(`${host}/app:1`, false, signal), { code: 'REGISTRY_UNAUTHORIZED' });

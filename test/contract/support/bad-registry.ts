@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/base/clock.ts';
 import { createEngineDisk } from '../../../src/docker/engine-disk.ts';
-import type { RegistryAuth } from '../../../src/docker/registry-credentials.ts';
+import type { RegistryAuth } from '../../../src/docker/registry-auth.ts';
 import type { FullInfo } from '../../../src/docker/version.ts';
 import type { EngineDisk } from '../../../src/model/ports.ts';
 import { httpServer, tlsServer } from './colony-server.ts';

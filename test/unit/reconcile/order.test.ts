@@ -246,6 +246,12 @@ test('what brings a service back takes no turn: an ended container, and a lost o
   );
 });
 
+test('what cannot be started for another reason takes no turn', () => {
+  const foreign = { ...containerFor(serviceOf(blueprintOf('a'))), labels: {} };
+  const lines = text(THREE, ordered({ startConcurrency: 2 }, { containers: [foreign] }));
+  assert.match(lines, /^create b: .*\ncreate c: .*\nhold a\/a\/0: NameConflict/);
+});
+
 test('a new version takes a turn while the one before runs', () => {
   const service = serviceOf(blueprintOf('b'));
   const labels = { ...service.managedLabels, [LABEL.specHash]: 'older' };

@@ -62,6 +62,7 @@ export function desiredOf(name: string, mark: string): DesiredBlueprint {
     deleting: false,
     reclaimVolumes: [],
     reclaimNetworks: [],
+    order: { gone: ['x', 'shop/y'] },
     executors: {
       executorType: 'runner',
       location: 'yard',
