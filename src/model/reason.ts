@@ -33,6 +33,7 @@ export type Reason =
   | 'Completed'
   | 'Restarting'
   | 'Unhealthy'
+  | 'PortUnreachable'
   // executors
   | 'WaitingForRegistration'
   | 'OwnerKeyMissing'

@@ -3,13 +3,14 @@ import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
 import type { Link } from '../model/link.ts';
-import type { DirectorySource, Engine, Resolve, Store } from '../model/ports.ts';
+import type { DirectorySource, Engine, Prober, Resolve, Store } from '../model/ports.ts';
 import type { Problem } from '../model/problem.ts';
 import type { AgentView } from '../model/status.ts';
 
 /** Everything the agent needs, handed over by `main`. */
 export interface AgentParts {
   engine: Engine;
+  prober: Prober;
   store: Store;
   /** Absent: heal from the checkpoint only. */
   source: DirectorySource | undefined;

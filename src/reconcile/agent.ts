@@ -12,6 +12,7 @@ import type { Agent, AgentParts } from './agent-parts.ts';
 import { agentStatus } from './agent-status.ts';
 import { Apply } from './apply.ts';
 import { EngineHealth } from './engine-health.ts';
+import { HealthKeeper } from './health-keeper.ts';
 import { Journal } from './journal.ts';
 import { Ledger } from './ledger.ts';
 import { LookListeners, linkHost } from './link-host.ts';
@@ -49,6 +50,7 @@ class AgentLoop implements Agent {
   readonly #source: SourceLane;
   readonly #journal: Journal;
   readonly #keeper: MemoryKeeper;
+  readonly #health: HealthKeeper;
   readonly #startedAt: number;
   readonly #running = new Map<string, Action>();
   readonly #work = new Set<Promise<void>>();
@@ -78,6 +80,7 @@ class AgentLoop implements Agent {
     setMaxListeners(0, this.#hardStop.signal);
     this.#startedAt = clock.now();
     this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal);
+    this.#health = new HealthKeeper(parts, this.#journal, () => this.#bell.ring());
     this.#engine = new EngineHealth(clock, random, this.#journal);
     this.#source = new SourceLane({
       ...parts,
@@ -127,6 +130,7 @@ class AgentLoop implements Agent {
     });
     await Promise.all([
       this.#source.run(signal),
+      this.#health.run(signal),
       engine.watch((event) => this.#onEngineEvent(event), signal),
       link?.run(host, signal),
     ]);
@@ -159,7 +163,7 @@ class AgentLoop implements Agent {
     this.#engine.back();
     const isNewest = this.#source.desired === desired;
     if (!isNewest) this.#bell.ring();
-    const observed = this.#memory.observe(snapshot, busyBefore);
+    const observed = this.#memory.observe(snapshot, busyBefore, this.#health.observe(desired, snapshot));
     if (desired.known) {
       const { crashed, recovered, forced } = this.#memory.review(desired, observed);
       for (const setback of crashed) this.#crashed(setback);
@@ -247,6 +251,7 @@ class AgentLoop implements Agent {
   #settle(outcome: Outcome): void {
     const { action } = outcome;
     if (this.#hardStop.signal.aborted && !outcome.ok) return;
+    this.#health.record(outcome);
     const setback = this.#memory.record(outcome);
     if (outcome.ok) this.#journal.done(outcome, this.#ledger.done(action));
     else {

@@ -54,6 +54,7 @@ export class Apply {
         await this.#pull(action.image, signal);
         return {};
       case 'stopContainer':
+      case 'restartContainer':
         // A stop only waits; it must not keep others from their turn.
         return this.#engine.perform(action, signal);
       case 'createNetwork':

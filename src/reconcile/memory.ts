@@ -12,6 +12,7 @@ import type { Memory } from '../model/ports.ts';
 import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
 import { ForcedRuns } from './forced.ts';
+import { NO_HEALTH } from './health-keeper.ts';
 import { keyOf } from './ownership.ts';
 import { type Failure, LASTING_SUCCESS_MS, type Moment, nextSetback, otherVersionKey } from './setback.ts';
 
@@ -77,7 +78,7 @@ export class WorkingMemory {
   }
 
   /** The planner's view: one snapshot and everything remembered. `busyBefore`: lanes that were busy when the snapshot began. */
-  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>): ObservedState {
+  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>, health = NO_HEALTH): ObservedState {
     const monoMs = this.#clock.monoMs();
     const runningSince = new Map<string, number>();
     for (const container of snapshot.containers) {
@@ -94,6 +95,7 @@ export class WorkingMemory {
     for (const [ref, at] of mapOf(this.#fresh)) if (monoMs - at > FRESH_MS) this.#fresh.delete(ref);
     return {
       ...snapshot,
+      ...health,
       setbacks: mapOf(this.#setbacks),
       adopted: mapOf(this.#adopted),
       updated: mapOf(this.#updated),
@@ -147,6 +149,7 @@ export class WorkingMemory {
         this.#setbacks.delete(action.lane);
         return;
       case 'startContainer':
+      case 'restartContainer':
       case 'unpauseContainer':
         this.#runningSince.delete(action.id);
         return;

@@ -16,6 +16,10 @@ export interface InstanceInput {
   stopTimeout?: string;
   pullPolicy?: 'IfNotPresent' | 'Always' | 'Never';
   labels?: Record<string, string>;
+  healthcheck?: { test: string } & Record<string, unknown>;
+  probe?: object;
+  onUnhealthy?: 'restart' | 'ignore';
+  networkMode?: string;
 }
 
 export interface DeploymentInput {

@@ -12,6 +12,7 @@ import { FakeEngine } from '../fakes/engine.ts';
 import { type Box, type Call, type FakeImage, image, normalReference } from '../fakes/engine-types.ts';
 import { Life } from '../fakes/life.ts';
 import { CollectingLog } from '../fakes/log.ts';
+import { FakeProber } from '../fakes/prober.ts';
 import { seededRandom } from '../fakes/random.ts';
 import { FakeStore } from '../fakes/store.ts';
 import type { DeploymentDocument } from './blueprints.ts';
@@ -40,6 +41,7 @@ const LONG_ENOUGH_MS = 900_000;
 export class Harness {
   readonly clock: ManualClock;
   readonly engine: FakeEngine;
+  readonly prober: FakeProber;
   readonly store = new FakeStore();
   readonly directory = new FakeDirectory();
   readonly log = new CollectingLog();
@@ -60,6 +62,7 @@ export class Harness {
     this.#options = options;
     this.clock = options.clock ?? new ManualClock();
     this.engine = new FakeEngine(this.clock);
+    this.prober = new FakeProber(this.clock, this.engine.world);
     this.settings = {
       version: '0.0.0-sim',
       node: SIM_NODE,
@@ -127,6 +130,7 @@ export class Harness {
     const link = typeof given === 'function' ? given(life, this.#seed) : given;
     const agent = createAgent({
       engine: this.engine.open(life),
+      prober: this.prober.inLife(life),
       store: this.openStore(life),
       source: hasDirectory ? this.directory.open(life) : undefined,
       ...(link === undefined ? {} : { link }),

@@ -135,16 +135,8 @@ describe('unknown fields and fields not acted on yet are visible', () => {
     ]);
   });
 
-  test('dependsOn, probe, update and onUnhealthy are stored and say that they have no effect yet', () => {
-    const from = docker(
-      {
-        dependsOn: ['db'],
-        probe: { tcp: { port: 80 } },
-        update: {},
-        healthcheck: { test: 'x', onUnhealthy: 'ignore' },
-      },
-      { dependsOn: ['other'], update: {} },
-    );
+  test('dependsOn and update are stored and say that they have no effect yet', () => {
+    const from = docker({ dependsOn: ['db'], update: {} }, { dependsOn: ['other'], update: {} });
     const list = warnings(from);
     assert.ok(
       list.every((text) => text.startsWith('NotYetSupported: ')),
@@ -154,9 +146,7 @@ describe('unknown fields and fields not acted on yet are visible', () => {
       /^\S+ spec\.dependsOn /,
       /^\S+ spec\.update /,
       /\[0\]\.dependsOn /,
-      /\.probe /,
       /\[0\]\.update /,
-      /healthcheck\.onUnhealthy /,
     ])
       assert.ok(
         list.some((text) => field.test(text)),
@@ -164,12 +154,12 @@ describe('unknown fields and fields not acted on yet are visible', () => {
       );
   });
 
-  test('an instance-level onUnhealthy is stored, and warns', () => {
+  test('onUnhealthy is taken from the instance and from the health check, without a warning', () => {
+    const check = { test: 'x', onUnhealthy: 'ignore' };
     assert.equal(service(docker({ onUnhealthy: 'ignore' })).onUnhealthy, 'ignore');
+    assert.equal(service(docker({ healthcheck: check })).onUnhealthy, 'ignore');
     assert.equal(service(docker()).onUnhealthy, 'restart');
-    matchAll(warnings(docker({ onUnhealthy: 'ignore' })), [
-      /^NotYetSupported: spec\.instances\[0\]\.onUnhealthy/,
-    ]);
+    matchAll(warnings(docker({ onUnhealthy: 'ignore', healthcheck: check })), []);
   });
 
   test('a plain blueprint has no warnings', () => matchAll(warnings(docker()), []));
