@@ -3,6 +3,7 @@ import { createServer as createWeb, type RequestListener, type Server } from 'no
 import { createServer as createSecure } from 'node:https';
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { after, describe, test } from 'node:test';
+import { reset } from '../../build/lib/reset.mjs';
 import { systemClock } from '../../src/base/clock.ts';
 import type { ProbeCheck } from '../../src/model/ports.ts';
 import { probe } from '../../src/probe/probe.ts';
@@ -96,7 +97,7 @@ describe('a tcp probe that wants an answer', () => {
         socket.write('hello');
       }),
     );
-    const rude = await raw((socket) => socket.resetAndDestroy());
+    const rude = await raw((socket) => reset(socket));
     for (const port of [silent, greeting, rude]) assert.deepEqual(await ask(port, answering), { ok: true });
   });
 
@@ -142,8 +143,8 @@ describe('an http probe', () => {
   });
 
   test('fails when the connection breaks, when nobody listens, and when what comes is not HTTP', async () => {
-    const reset = await raw((socket) => socket.once('data', () => socket.resetAndDestroy()));
-    assert.match(await failure(ask(reset, http())), /reset|hang up/);
+    const broken = await raw((socket) => socket.once('data', () => reset(socket)));
+    assert.match(await failure(ask(broken, http())), /reset|hang up/);
     assert.equal(await failure(ask(await closedPort(), http())), 'connection refused');
     const other = await raw((socket) => socket.end('SSH-2.0-nothing\r\n'));
     assert.match(await failure(ask(other, http())), /Parse Error|Expected HTTP/);
