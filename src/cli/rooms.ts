@@ -51,6 +51,10 @@ export async function openRooms(
       parts: {
         engine: docker,
         storage: docker.storage,
+        // Loaded when the first probe runs: most nodes have none.
+        prober: {
+          probe: async (check, signal) => (await import('../probe/probe.ts')).probe(clock, check, signal),
+        },
         store,
         source:
           blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),

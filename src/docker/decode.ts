@@ -153,6 +153,7 @@ export function decodeImage(json: unknown): ObservedImage {
 export function decodeDetail(json: unknown, around: Surroundings): ContainerDetail {
   const item = requireObject(json, 'GET /containers/{id}/json', 'Id');
   const state = objectAt(item, 'State');
+  const checkOutput = lastWords(state.Health);
   return {
     startedAt: textAt(state, 'StartedAt'),
     finishedAt: textAt(state, 'FinishedAt'),
@@ -160,7 +161,20 @@ export function decodeDetail(json: unknown, around: Surroundings): ContainerDeta
     oomKilled: booleanAt(state, 'OOMKilled'),
     error: textAt(state, 'Error'),
     restartCount: numberAt(item, 'RestartCount'),
+    ...(checkOutput === undefined ? {} : { checkOutput }),
     spec: decodeSpec(item, around),
     networks: decodeAttached(item),
   };
+}
+
+/** Most characters of a check's output that are kept. */
+const MOST_OUTPUT = 160;
+
+/** What the newest run of the health check said, when it failed: one line, its end, where programs say what is wrong. */
+function lastWords(health: unknown): string | undefined {
+  const last = listAt(health, 'Log').at(-1);
+  if (last === undefined || numberAt(last, 'ExitCode') === 0) return undefined;
+  const text = textAt(last, 'Output').replace(/\s+/g, ' ').trim();
+  if (text === '') return `exit code ${numberAt(last, 'ExitCode')}`;
+  return text.length > MOST_OUTPUT ? `...${text.slice(3 - MOST_OUTPUT)}` : text;
 }

@@ -104,6 +104,18 @@ function callOf(action: EngineAction, { api, deadlines, stopTimeoutOf }: Perform
           isGone(status, message) || /is not running|already stopped/i.test(message),
       };
     }
+    case 'restartContainer': {
+      const seconds = action.timeoutS ?? stopTimeoutOf(action.id) ?? DEFAULT_STOP_S;
+      return {
+        method: 'POST',
+        path: `/containers/${action.id}/restart`,
+        query: { t: action.timeoutS },
+        deadlineMs: Math.max(seconds, 0) * 1000 + deadlines.stopExtraMs + deadlines.startMs,
+        pool: 'long',
+        subject: 'container',
+        target: action.name,
+      };
+    }
     case 'renameContainer':
       return {
         ...change,

@@ -66,7 +66,7 @@ export function readTemplate(
   const { healthcheck, onUnhealthy } = readHealthcheck(fields);
   const instanceOnUnhealthy = readOnUnhealthy(fields);
   const log = readLogging(fields);
-  const probe = readProbe(fields);
+  const probe = readProbe(fields, networkMode, ports);
   const update = readUpdate(fields);
   const container: Omit<ContainerSpec, 'env' | 'network'> = {
     image: readImage(fields, scope),

@@ -1,6 +1,8 @@
 import type { HealthcheckSpec, RestartSpec } from '../model/container.ts';
 import type { Dependency, ProbeSpec, Service, UpdateSpec } from '../model/desired.ts';
 import { Fields, isObject } from './fields.ts';
+import type { NetworkMode } from './network.ts';
+import type { LocatedPort } from './ports.ts';
 import { readDurationMs } from './quantity.ts';
 
 /** Engine's defaults, written out so that the hash does not depend on them (FIELDS.md 4.3). */
@@ -19,7 +21,6 @@ export function readHealthcheck(fields: Fields): {
   const timing = readTiming(check);
   const startIntervalMs = engineDuration(check, 'startInterval');
   const onUnhealthy = check.oneOf('onUnhealthy', ['restart', 'ignore']);
-  check.notYet('onUnhealthy', 'the agent does not act on health');
   check.done();
   if (test === undefined) return { healthcheck: undefined, onUnhealthy };
   const healthcheck = { test, ...timing, ...(startIntervalMs === undefined ? {} : { startIntervalMs }) };
@@ -58,11 +59,21 @@ function engineDuration(fields: Fields, key: string): number | undefined {
   return ms !== undefined && ms > 0 && ms < 1 ? fields.refuse(key, 'must be 0 or at least 1ms') : ms;
 }
 
+/** The agent is one process for all containers: it does not probe one more often than this, milliseconds. */
+const LEAST_PROBE_INTERVAL_MS = 1_000;
+
 /** Reads `probe` (run by the agent): one of `tcp` and `http`, with the timing of a health check. */
-export function readProbe(fields: Fields): ProbeSpec | undefined {
+export function readProbe(
+  fields: Fields,
+  network: NetworkMode,
+  ports: readonly LocatedPort[],
+): ProbeSpec | undefined {
   const probe = fields.object('probe');
   if (probe === undefined) return undefined;
-  fields.notYet('probe', 'the agent does not run probes');
+  if (network.mode === 'none' || network.mode === 'container') {
+    const shown = network.mode === 'none' ? 'none' : 'container:';
+    fields.refuse('probe', `must be left out with networkMode "${shown}", which gives no address of its own`);
+  }
   const tcp = probe.object('tcp');
   const http = probe.object('http');
   if (probe.has('tcp') === probe.has('http'))
@@ -71,17 +82,28 @@ export function readProbe(fields: Fields): ProbeSpec | undefined {
   tcp?.done();
   const web = http === undefined ? undefined : readHttp(http);
   const timing = readTiming(probe);
+  if (timing.intervalMs < LEAST_PROBE_INTERVAL_MS) probe.refuse('interval', 'must be at least 1s');
+  const isPublished = probe.bool('published') ?? false;
+  const port = tcpPort ?? web?.port;
+  if (isPublished && port !== undefined && !isOnHost(port, network, ports))
+    probe.refuse('published', `must be left out: ports has no published tcp port for ${port}`);
   probe.done();
   return {
     ...(tcpPort === undefined ? {} : { tcp: { port: tcpPort } }),
     ...(web === undefined ? {} : { http: web }),
     ...timing,
+    ...(isPublished ? { published: true } : {}),
   };
+}
+
+function isOnHost(wanted: number, network: NetworkMode, ports: readonly LocatedPort[]): boolean {
+  if (network.mode === 'host') return false;
+  return ports.some(({ port }) => port.publish && port.protocol === 'tcp' && port.containerPort === wanted);
 }
 
 function readHttp(fields: Fields): NonNullable<ProbeSpec['http']> | undefined {
   const port = requiredPort(fields);
-  const path = fields.textLike('path', /^\//, 'a path that starts with "/"') ?? '/';
+  const path = fields.textLike('path', /^\/[!-~]*$/, 'a path that starts with "/", without blanks') ?? '/';
   const tls = fields.bool('tls') ?? false;
   const status = fields.int('status', 100, 599) ?? 200;
   fields.done();
@@ -131,9 +153,7 @@ export function readUpdate(fields: Fields): UpdateSpec | undefined {
 
 /** Reads the instance-level `onUnhealthy`, for images that bring a health check of their own. */
 export function readOnUnhealthy(fields: Fields): OnUnhealthy | undefined {
-  const value = fields.oneOf('onUnhealthy', ['restart', 'ignore']);
-  fields.notYet('onUnhealthy', 'the agent does not act on health');
-  return value;
+  return fields.oneOf('onUnhealthy', ['restart', 'ignore']);
 }
 
 const RESTART_NAMES = ['no', 'always', 'unless-stopped', 'on-failure'] as const;

@@ -40,6 +40,14 @@ export type Action =
       specHash: string;
       timeoutS: number | undefined;
     })
+  /** Stops it as gracefully as `stopContainer`, and starts it again: what its checks ask for. */
+  | (ActionBase & {
+      kind: 'restartContainer';
+      id: string;
+      name: string;
+      specHash: string;
+      timeoutS: number | undefined;
+    })
   | (ActionBase & { kind: 'renameContainer'; id: string; from: string; name: string; specHash: string })
   | (ActionBase & {
       kind: 'updateContainer';
@@ -59,7 +67,15 @@ export type Action =
       network: string;
       aliases: readonly string[];
     })
-  | (ActionBase & { kind: 'disconnectNetwork'; id: string; name: string; specHash: string; network: string })
+  | (ActionBase & {
+      kind: 'disconnectNetwork';
+      id: string;
+      name: string;
+      specHash: string;
+      network: string;
+      /** true: only so that the engine publishes its ports anew when the next look finds it missing there. */
+      repairs?: true;
+    })
   | (ActionBase & { kind: 'removeContainer'; id: string; name: string; specHash: string; force: boolean })
   | (ActionBase & { kind: 'removeNetwork'; id: string; name: string })
   | (ActionBase & { kind: 'removeVolume'; name: string })
@@ -83,6 +99,8 @@ export interface Hold {
   waitsFor?: readonly string[];
   /** true: it has waited for one of them longer than it should. */
   overdue?: boolean;
+  /** Tries made so far, where no setback counts them. */
+  attempts?: number;
 }
 
 /** The next steps, not a grand plan: act, look again. */

@@ -101,6 +101,8 @@ export interface ProbeSpec {
   timeoutMs: number;
   retries: number;
   startPeriodMs: number;
+  /** true: while it passes, the same is asked of the published port on the host. Absent in older checkpoints. */
+  published?: boolean;
 }
 
 export interface UpdateSpec {

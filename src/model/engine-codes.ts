@@ -90,6 +90,7 @@ const BY_ACTION: Readonly<Record<ActionKind, Reason>> = {
   startContainer: 'StartFailed',
   unpauseContainer: 'StartFailed',
   stopContainer: 'StopFailed',
+  restartContainer: 'StartFailed',
   renameContainer: 'ReplacementFailed',
   updateContainer: 'UpdateFailed',
   connectNetwork: 'NetworkMissing',

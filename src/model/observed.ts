@@ -33,6 +33,10 @@ export interface ObservedState extends EngineSnapshot {
   rollouts: ReadonlyMap<string, RolloutView>;
   /** References and ids of the images that a rollback would need: they are never removed. */
   protectedImages: ReadonlySet<string>;
+  /** What the agent's own probes say, by container id; one that was not probed yet is absent. */
+  probes: ReadonlyMap<string, ProbeReport>;
+  /** Containers whose checks fail, or failed lately, by id. */
+  ailing: ReadonlyMap<string, Ailing>;
 }
 
 /** What order has to know over time; a restart of the agent may lose all of it. */
@@ -45,6 +49,39 @@ export interface OrderView {
   beenUp: ReadonlySet<string>;
   /** Since when a service has waited for a dependency, by `waitKey` (`order.ts`): monotonic time, and wall time for people. */
   waiting: ReadonlyMap<string, { monoMs: number; at: number }>;
+}
+
+export type HealthState = 'starting' | 'healthy' | 'unhealthy';
+
+/** One of the agent's checks. */
+export interface CheckState {
+  state: HealthState;
+  /** Why the last try failed; empty when it did not. */
+  message: string;
+}
+
+/** The agent's checks of one container. */
+export interface ProbeReport {
+  /** `ContainerDetail.startedAt` of the run they are about; of another run nothing is said. */
+  startedAt: string;
+  own: CheckState;
+  /** Of the published port on the host; absent when it is not probed. */
+  published?: CheckState;
+}
+
+/** A container whose checks fail, whatever they are, or that was restarted because of it. */
+export interface Ailing {
+  /** What was done about it in this row, how often; 0 again after ten minutes in health. */
+  attempts: number;
+  /** Restarts because of it of this container since the agent began. */
+  restarts: number;
+  /** Undefined while no check fails. */
+  failing?: {
+    /** Monotonic time from which on it is acted on. */
+    notBeforeMs: number;
+    /** The same as wall time, epoch milliseconds. */
+    nextTryAt: number;
+  };
 }
 
 /** One blueprint that is to be pulled and made anew, changed or not. */
@@ -122,6 +159,8 @@ export interface ContainerDetail {
   oomKilled: boolean;
   error: string;
   restartCount: number;
+  /** Last words of the engine's health check when it failed, one line; absent when it passed or there is none. */
+  checkOutput?: string;
   /** The container as it is. `env` includes the image's variables, `labels` all labels, `command` and `entrypoint` the
    * effective ones (empty arrays when there is none), `network` the mode and, for a user network, the first one. */
   spec: ContainerSpec;

@@ -62,6 +62,26 @@ export interface EngineDisk {
   sizeOf(reference: string, isExact: boolean, signal: AbortSignal): Promise<ImageSize>;
 }
 
+/** One check of an address. */
+export interface ProbeCheck {
+  host: string;
+  port: number;
+  /** Absent: a tcp connection is enough. */
+  http?: { path: string; tls: boolean; status: number };
+  /** true: over tcp a connection is not enough. When ours is ended the other side must end it too, or say something. */
+  mustAnswer?: boolean;
+  timeoutMs: number;
+}
+
+/** `message`: why, as a clause: "connection refused". */
+export type ProbeResult = { ok: true } | { ok: false; message: string };
+
+/** Asks addresses whether they answer. */
+export interface Prober {
+  /** One check; ends within its time. Rejects only when the signal is aborted, with the signal's reason. */
+  probe(check: ProbeCheck, signal: AbortSignal): Promise<ProbeResult>;
+}
+
 /** All actions but pulls, which run in a lane of their own with progress. */
 export type EngineAction = Exclude<Action, { kind: 'pullImage' }>;
 

@@ -41,6 +41,7 @@ export type Reason =
   | 'Restarting'
   | 'Unhealthy'
   | 'WaitingForDependency'
+  | 'PortUnreachable'
   // executors
   | 'WaitingForRegistration'
   | 'OwnerKeyMissing'

@@ -4,7 +4,7 @@ import type { Random } from '../base/random.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
 import type { GcSettings } from '../model/disk.ts';
 import type { Link } from '../model/link.ts';
-import type { DirectorySource, Engine, EngineDisk, Resolve, Store } from '../model/ports.ts';
+import type { DirectorySource, Engine, EngineDisk, Prober, Resolve, Store } from '../model/ports.ts';
 import type { Problem } from '../model/problem.ts';
 import type { AgentView } from '../model/status.ts';
 
@@ -13,6 +13,7 @@ export interface AgentParts {
   engine: Engine;
   /** Absent: space is not looked at, and no image is ever removed. */
   storage?: EngineDisk;
+  prober: Prober;
   store: Store;
   /** Absent: heal from the checkpoint only. */
   source: DirectorySource | undefined;

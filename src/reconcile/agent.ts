@@ -16,6 +16,7 @@ import { Apply } from './apply.ts';
 import { EngineHealth } from './engine-health.ts';
 import { forceRun } from './force-run.ts';
 import { Garbage } from './garbage.ts';
+import { HealthKeeper } from './health-keeper.ts';
 import { Journal } from './journal.ts';
 import { Ledger } from './ledger.ts';
 import { LookListeners, linkHost } from './link-host.ts';
@@ -58,6 +59,7 @@ class AgentLoop implements Agent {
   readonly #keeper: MemoryKeeper;
   readonly #garbage: Garbage;
   readonly #rollouts: Rollouts;
+  readonly #health: HealthKeeper;
   readonly #startedAt: number;
   readonly #running = new Map<string, Action>();
   readonly #work = new Set<Promise<void>>();
@@ -90,6 +92,7 @@ class AgentLoop implements Agent {
     this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal);
     const onTurn = (name: string) => this.#memory.retryNow(name);
     this.#rollouts = new Rollouts({ clock, store: parts.store, journal: this.#journal, onTurn });
+    this.#health = new HealthKeeper(parts, this.#journal, () => this.#bell.ring());
     this.#engine = new EngineHealth(clock, random, this.#journal);
     this.#garbage = new Garbage(parts, this.#memory, this.#journal, () => this.#bell.ring());
     this.#source = new SourceLane({
@@ -144,6 +147,7 @@ class AgentLoop implements Agent {
     });
     await Promise.all([
       this.#source.run(signal),
+      this.#health.run(signal),
       engine.watch((event) => this.#onEngineEvent(event), signal),
       link?.run(host, signal),
     ]);
@@ -179,7 +183,8 @@ class AgentLoop implements Agent {
     this.#engine.back();
     const isNewest = this.#source.desired === asked;
     if (!isNewest) this.#bell.ring();
-    const seen = { ...this.#memory.observe(snapshot, busyBefore), ...this.#rollouts.view(asked) };
+    const health = this.#health.observe(desired, snapshot);
+    const seen = { ...this.#memory.observe(snapshot, busyBefore, health), ...this.#rollouts.view(asked) };
     this.#review(asked, desired, seen);
     // The review may have found that another version is to be in force.
     const observed = { ...seen, ...this.#rollouts.view(asked) };
@@ -266,6 +271,7 @@ class AgentLoop implements Agent {
     const { action } = outcome;
     if (this.#hardStop.signal.aborted && !outcome.ok) return;
     if (this.#garbage.settled(outcome)) return;
+    this.#health.record(outcome);
     const setback = this.#memory.record(outcome);
     this.#rollouts.record(outcome);
     if (outcome.ok) this.#journal.done(outcome, this.#ledger.done(action));
@@ -318,6 +324,8 @@ class AgentLoop implements Agent {
       isConverged:
         this.#plannedFor === desired &&
         this.#running.size === 0 &&
+        // A lane that was busy when the look began was passed over.
+        this.#observed?.busy.size === 0 &&
         !this.#memory.isForcing &&
         isConverged(desired, this.#plan, this.#engine.state, this.#reports),
       nextLookAt: this.#nextLookAt,

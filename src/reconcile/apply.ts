@@ -57,6 +57,7 @@ export class Apply {
       case 'pullImage':
         return this.#pull(action.image, signal);
       case 'stopContainer':
+      case 'restartContainer':
         // A stop only waits; it must not keep others from their turn.
         return this.#engine.perform(action, signal);
       case 'createNetwork':

@@ -20,6 +20,7 @@ const DONE: Record<ActionKind, string> = {
   startContainer: 'container started',
   unpauseContainer: 'container unpaused',
   stopContainer: 'container stopped',
+  restartContainer: 'container restarted',
   renameContainer: 'container renamed',
   updateContainer: 'container updated in place',
   connectNetwork: 'container connected to network',
@@ -75,8 +76,23 @@ export class Journal {
     if (isEnd) this.#failing.delete(action.lane);
     const detail = `${(tookMs / 1000).toFixed(2)} s${isEnd ? ', after failures' : ''}`;
     const fields = { ...fieldsOf(action, detail), ...(isHealed ? { healed: true as const } : {}) };
-    const isAttempt = ATTEMPTS.has(action.kind);
-    this.add('info', DONE[action.kind], fields, failing !== undefined && !isEnd && isAttempt);
+    const isAttempt = failing !== undefined && !isEnd && ATTEMPTS.has(action.kind);
+    this.add('info', DONE[action.kind], fields, isAttempt || this.#isOneMore(action));
+  }
+
+  /** true: a restart of what was restarted before and has not been well for long since. */
+  #isOneMore({ kind, lane }: Action): boolean {
+    if (kind !== 'restartContainer') return false;
+    const row = `health:${lane}`;
+    const isMore = this.#failing.get(row) !== undefined;
+    this.#failing.set(row, 'restarted');
+    return isMore;
+  }
+
+  /** The checks of a service's container pass again, for long where it had to be restarted. */
+  well(key: string, fields: EventFields): void {
+    this.#failing.delete(`health:${key}`);
+    this.add('info', 'container is healthy again', fields);
   }
 
   /** An action that failed; logged when the failure is new or another one than before. */

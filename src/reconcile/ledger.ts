@@ -3,6 +3,12 @@ import type { DesiredState } from '../model/desired.ts';
 import type { ObservedState } from '../model/observed.ts';
 import type { BlueprintReport } from '../model/status.ts';
 
+const STARTS: ReadonlySet<Action['kind']> = new Set<Action['kind']>([
+  'startContainer',
+  'restartContainer',
+  'unpauseContainer',
+]);
+
 /** What has happened to the services in this run: how often, what went wrong last, and who has been up. */
 export class Ledger {
   readonly counters = { ticks: 0, actions: 0, failures: 0, healed: 0 };
@@ -16,7 +22,7 @@ export class Ledger {
 
   /** An action that worked; true: it brought back a service that had been up. */
   done(action: Action): boolean {
-    const isStart = action.kind === 'startContainer' || action.kind === 'unpauseContainer';
+    const isStart = STARTS.has(action.kind);
     const isHealed = isStart && this.#wasReady.has(action.lane);
     if (isHealed) this.counters.healed += 1;
     return isHealed;

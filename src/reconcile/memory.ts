@@ -13,6 +13,7 @@ import type { Memory } from '../model/ports.ts';
 import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
 import { ForcedRuns } from './forced.ts';
+import { NO_HEALTH } from './health-keeper.ts';
 import { OrderMemory } from './memory-order.ts';
 import { keyOf } from './ownership.ts';
 import { overdue } from './plan-gate.ts';
@@ -95,7 +96,7 @@ export class WorkingMemory {
   }
 
   /** The planner's view: one snapshot and everything remembered. `busyBefore`: lanes that were busy when the snapshot began. */
-  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>): ObservedState {
+  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>, health = NO_HEALTH): ObservedState {
     const monoMs = this.#clock.monoMs();
     this.#running.look(snapshot.containers);
     for (const container of snapshot.containers) {
@@ -109,6 +110,7 @@ export class WorkingMemory {
     for (const [ref, at] of mapOf(this.#fresh)) if (monoMs - at > FRESH_MS) this.#fresh.delete(ref);
     return {
       ...snapshot,
+      ...health,
       setbacks: mapOf(this.#setbacks),
       adopted: mapOf(this.#adopted),
       updated: mapOf(this.#updated),
@@ -166,6 +168,7 @@ export class WorkingMemory {
         this.#setbacks.delete(action.lane);
         return;
       case 'startContainer':
+      case 'restartContainer':
       case 'unpauseContainer':
         this.#running.forget(action.id);
         return;

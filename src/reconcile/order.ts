@@ -154,7 +154,7 @@ function stateText(service: Service, container: ObservedContainer, readiness: Re
 
 /** How a container stands, of whichever version; a job counts as completed only in the version that is asked for. */
 function standing({ observed }: Scene, service: Service, container: ObservedContainer): Readiness {
-  const readiness = readinessOf(service, container);
+  const readiness = readinessOf(service, container, observed);
   if (readiness !== 'completed') return readiness;
   const hash = container.labels[LABEL.specHash] ?? observed.adopted.get(container.id);
   return hash === service.specHash ? readiness : 'down';

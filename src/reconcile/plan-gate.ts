@@ -23,9 +23,9 @@ export interface Gate {
 export function standingOf(
   service: Service,
   container: ObservedContainer,
-  _observed: ObservedState,
+  observed: ObservedState,
 ): Readiness {
-  return readinessOf(service, container);
+  return readinessOf(service, container, observed);
 }
 
 /** Healthy by its check, or up for `healthyAfter` where it has none; the time counts from the container's own start. */

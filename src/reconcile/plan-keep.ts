@@ -3,6 +3,7 @@ import { liveHash } from '../model/hash.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Drift } from './drift.ts';
 import { type Candidate, listOf } from './judge.ts';
+import { heal } from './plan-health.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
 import {
   exitText,
@@ -31,6 +32,7 @@ export function keep(planning: Planning, service: Service, { container, drift }:
   switch (container.state) {
     case 'running':
       mend(planning, service, container, drift);
+      heal(planning, service, container);
       return;
     case 'paused':
       unpause(planning, service, container, 'container is paused');

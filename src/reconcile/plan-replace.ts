@@ -3,7 +3,7 @@ import type { Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { keepOldRunning } from './plan-create.ts';
-import { gateOf } from './plan-gate.ts';
+import { gateOf, standingOf } from './plan-gate.ts';
 import { gateOpen } from './plan-order.ts';
 import {
   exitText,
@@ -116,7 +116,7 @@ function watch(replacement: Replacement): void {
   const message = `the new version is being watched: it ${gate.lacks}`;
   hold(planning, service, { reason: 'Working', message, ...(untilMs === undefined ? {} : { untilMs }) });
   // Whoever was killed beside one that is not healthy yet is still the one that serves.
-  const isServing = successor.health === undefined;
+  const isServing = standingOf(service, successor, planning.observed) === 'unchecked';
   if (isFirst && !isServing && others.some(({ container }) => ranWell(container)))
     keepOldRunning(planning, service, others);
 }

@@ -8,6 +8,7 @@ import type { Reason } from '../model/reason.ts';
 import type { BlueprintReport, Condition, Phase, Waiting } from '../model/status.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
 import { isReady } from './readiness.ts';
+import { reportOf } from './readiness-probe.ts';
 import { strategyWarnings } from './report-update.ts';
 import { isTrouble, type ReportInput, statusDocument } from './status-document.ts';
 import { actionText } from './text.ts';
@@ -50,7 +51,9 @@ function report(
   ];
   const waiting = (input.plan?.holds ?? []).filter((hold) => hold.blueprint === blueprint.name);
   const doing = doingNow(input, blueprint);
-  const ready = blueprint.services.filter((service) => isReady(service, own.get(service.key))).length;
+  const ready = blueprint.services.filter((service) =>
+    isReady(service, own.get(service.key), input.observed),
+  ).length;
   const phase = phaseOf(input, blueprint, ready, waiting, doing.length > 0);
   const previous = input.previous.get(blueprint.name);
   const since = previous?.phase === phase ? previous.since : isoTime(input.now);
@@ -165,19 +168,23 @@ function phaseOf(
 
 function hasUnhealthy(input: ReportInput, blueprint: DesiredBlueprint): boolean {
   return (input.observed?.containers ?? []).some(
-    (container) => container.labels[LABEL.deployment] === blueprint.name && container.health === 'unhealthy',
+    (container) =>
+      container.labels[LABEL.deployment] === blueprint.name &&
+      (container.health === 'unhealthy' ||
+        reportOf(container, input.observed?.probes)?.own.state === 'unhealthy'),
   );
 }
 
 function waitingOf(input: ReportInput, blueprint: DesiredBlueprint, hold: Hold): Waiting {
   const service = blueprint.services.find((candidate) => candidate.key === hold.key);
-  const attempts = input.observed?.setbacks.get(hold.key)?.attempts;
+  const failed = hold.nextTryAt === undefined ? undefined : input.observed?.setbacks.get(hold.key);
+  const attempts = hold.attempts ?? failed?.attempts;
   return {
     name: service?.containerName ?? hold.key,
     reason: hold.reason,
     message: hold.message,
     ...(hold.nextTryAt === undefined ? {} : { nextTryAt: isoTime(hold.nextTryAt) }),
-    ...(attempts === undefined || hold.nextTryAt === undefined ? {} : { attempts }),
+    ...(attempts === undefined ? {} : { attempts }),
   };
 }
 

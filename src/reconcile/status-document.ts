@@ -5,7 +5,7 @@ import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import { type Problem, problemText } from '../model/problem.ts';
 import type { Reason } from '../model/reason.ts';
 import type { BlueprintReport, Condition, InstanceStatus, Phase, StatusDocument } from '../model/status.ts';
-import { isReady } from './readiness.ts';
+import { isReady, readinessOf } from './readiness.ts';
 
 /** Everything a report is made of beside the desired state. */
 export interface ReportInput {
@@ -51,7 +51,7 @@ export interface DocumentInput {
 export function statusDocument(input: ReportInput, parts: DocumentInput): StatusDocument {
   const { blueprint, own, ready, phase, lastError } = parts;
   const checked = isoTime(input.now);
-  const instances = blueprint.services.map((service) => instanceOf(service, own.get(service.key), checked));
+  const instances = blueprint.services.map((service) => instanceOf(input, service, own.get(service.key)));
   const running = instances.filter((instance) => instance.state === 'running').length;
   const { annotations } = blueprint.blueprint;
   const engine = input.observed?.engine;
@@ -77,11 +77,15 @@ export function statusDocument(input: ReportInput, parts: DocumentInput): Status
 }
 
 function instanceOf(
+  { observed, now }: ReportInput,
   service: Service,
   container: ObservedContainer | undefined,
-  lastCheck: string,
 ): InstanceStatus {
   const detail = container?.detail;
+  const readiness = readinessOf(service, container, observed);
+  const isChecked = readiness === 'starting' || readiness === 'healthy' || readiness === 'unhealthy';
+  // The engine counts its own restarts only.
+  const restarts = container === undefined ? 0 : (observed?.ailing.get(container.id)?.restarts ?? 0);
   const isUp = container?.state === 'running' || container?.state === 'paused';
   return {
     id: container?.id.slice(0, 12) ?? '',
@@ -90,10 +94,10 @@ function instanceOf(
     state: isUp ? 'running' : 'stopped',
     created: container === undefined ? '' : isoTime(container.createdAt),
     image: service.container.image,
-    lastCheck,
-    ready: isReady(service, container),
-    ...(container?.health === undefined ? {} : { health: container.health }),
-    restartCount: detail?.restartCount ?? 0,
+    lastCheck: isoTime(now),
+    ready: isReady(service, container, observed),
+    ...(isChecked ? { health: readiness } : {}),
+    restartCount: (detail?.restartCount ?? 0) + restarts,
     ...(isUp || detail === undefined ? {} : { exitCode: detail.exitCode, oomKilled: detail.oomKilled }),
     ...(detail === undefined || detail.startedAt.startsWith('0001') ? {} : { startedAt: detail.startedAt }),
     imageId: container?.imageId ?? '',

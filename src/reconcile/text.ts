@@ -17,6 +17,7 @@ export function targetOf(action: Action): string {
     case 'startContainer':
     case 'unpauseContainer':
     case 'stopContainer':
+    case 'restartContainer':
     case 'updateContainer':
     case 'removeContainer':
     case 'removeNetwork':
@@ -35,6 +36,7 @@ const VERBS: Record<Action['kind'], string> = {
   startContainer: 'start',
   unpauseContainer: 'unpause',
   stopContainer: 'stop',
+  restartContainer: 'restart',
   renameContainer: 'rename',
   updateContainer: 'update',
   connectNetwork: 'connect',

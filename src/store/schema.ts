@@ -26,6 +26,7 @@ const probe = v.looseObject({
   timeoutMs: count,
   retries: count,
   startPeriodMs: count,
+  published: v.exactOptional(v.boolean()),
 });
 
 const service = v.looseObject({

@@ -2,7 +2,18 @@ import { posix } from 'node:path';
 import { importsOf, onlyCode, type SourceFile } from './source.ts';
 
 /** Everything below `src`, in the order of who may know whom. */
-const ROOMS = ['config', 'reconcile', 'kinds', 'docker', 'colony', 'link', 'store', 'local', 'directory'];
+const ROOMS = [
+  'config',
+  'reconcile',
+  'kinds',
+  'docker',
+  'colony',
+  'link',
+  'store',
+  'local',
+  'directory',
+  'probe',
+];
 
 /** Why a room may see no more than it does; shown when a rule is broken. */
 const REASON: Record<string, string> = {

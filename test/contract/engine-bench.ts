@@ -108,6 +108,10 @@ export class EngineBench {
     return this.perform({ ...BASE, kind: 'stopContainer', id, name: 'x', timeoutS });
   }
 
+  restart(id: string, timeoutS = 1): Promise<unknown> {
+    return this.perform({ ...BASE, kind: 'restartContainer', id, name: 'x', timeoutS });
+  }
+
   remove(id: string, force = false): Promise<unknown> {
     return this.perform({ ...BASE, kind: 'removeContainer', id, name: 'x', force });
   }

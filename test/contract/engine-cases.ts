@@ -55,6 +55,25 @@ const LIFECYCLE_CASES: readonly EngineCase[] = [
     },
   },
   {
+    title:
+      'restart ends the process as gracefully as stop, starts the same container again, and starts a stopped one',
+    run: async (bench) => {
+      await bench.listen();
+      const id = await bench.create(bench.name('again'), { image: bench.host.images.graceful });
+      await bench.start(id);
+      const { startedAt } = (await bench.see(id)).detail;
+      await bench.restart(id, 10);
+      const seen = await bench.see(id);
+      assert.equal(seen.state, 'running');
+      assert.notEqual(seen.detail.startedAt, startedAt);
+      assert.ok(Date.parse(seen.detail.finishedAt) >= Date.parse(startedAt));
+      for (const action of ['die', 'start', 'restart']) await bench.saw(action, id);
+      await bench.stop(id, 10);
+      await bench.restart(id, 10);
+      assert.equal((await bench.see(id)).state, 'running');
+    },
+  },
+  {
     title: 'stop kills a process that does not listen, and the exit code is 137',
     run: async (bench) => {
       const id = await bench.create(bench.name('deaf'));

@@ -20,6 +20,9 @@ export async function carryOut(
     case 'stopContainer':
       await world.stop(world.need(action.id), (action.timeoutS ?? 10) * 1_000);
       return {};
+    case 'restartContainer':
+      await world.restart(world.need(action.id), (action.timeoutS ?? 10) * 1_000);
+      return {};
     case 'renameContainer':
       world.rename(world.need(action.id), action.name);
       return {};

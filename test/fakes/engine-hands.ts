@@ -96,6 +96,16 @@ export class ByHand {
     });
   }
 
+  /** Its process hangs: its port takes connections and says nothing. */
+  hang(name: string): void {
+    this.box(name).isHung = true;
+  }
+
+  /** `iptables -t nat -F DOCKER`, for this container's published ports. */
+  cutOff(name: string): void {
+    this.box(name).isCutOff = true;
+  }
+
   /** A container of somebody else, running unless said otherwise. */
   addForeign(
     name: string,

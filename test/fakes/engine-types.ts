@@ -13,11 +13,14 @@ export interface Program {
   stopMs?: number;
   /** Exit code after SIGTERM; default 143. */
   stopCode?: number;
+  /** What its health check comes to, and when, after each start; absent: it stays "starting". */
+  health?: { becomes: 'healthy' | 'unhealthy'; afterMs: number };
+  /** Its port answers only after this time; default: at once. */
+  listensAfterMs?: number;
+  /** true: it neither greets nor ends a connection that the other side has ended. */
+  isSilent?: boolean;
   /** The engine's start call fails with this code, for example `COMMAND_NOT_FOUND`. */
   startFails?: string;
-  /** What its health check comes to, this long after the start (default 2 s); absent: it stays "starting". */
-  health?: 'healthy' | 'unhealthy';
-  healthAfterMs?: number;
 }
 
 export interface FakeImage extends ObservedImage {
@@ -55,6 +58,10 @@ export interface Box {
   run: number;
   /** Of the present or last process. */
   program: Program;
+  /** true: its port takes connections and says nothing, until it is started anew. */
+  isHung: boolean;
+  /** true: nothing gets through its published ports, until the engine binds them anew. */
+  isCutOff: boolean;
 }
 
 export type CallKind = EngineAction['kind'] | 'snapshot' | 'pullImage';

@@ -15,6 +15,7 @@ export class EngineWorld extends EngineStock {
   /** false: the engine is down and restarts nothing. */
   up = true;
   #ephemeral = 32_768;
+  #addresses = 0;
 
   byName(name: string): Box | undefined {
     for (const box of this.boxes.values()) if (box.name === name) return box;
@@ -64,6 +65,8 @@ export class EngineWorld extends EngineStock {
       networks: firstNetwork(spec),
       run: 0,
       program: {},
+      isHung: false,
+      isCutOff: false,
     };
     this.boxes.set(box.id, box);
     this.#emit(box, 'create');
@@ -107,7 +110,7 @@ export class EngineWorld extends EngineStock {
     box.health = check !== undefined && check.test[0] !== 'NONE' ? 'starting' : undefined;
     for (const [name, endpoint] of box.networks) {
       const network = this.networks.get(name);
-      const ip = name === 'host' || name === 'none' ? '' : `172.18.0.${(box.run % 250) + 2}`;
+      const ip = name === 'host' || name === 'none' ? '' : this.#newAddress();
       const { hostname } = box.spec;
       const aliases = [...endpoint.aliases];
       // Docker makes the host name an alias of its own accord.
@@ -116,9 +119,11 @@ export class EngineWorld extends EngineStock {
       box.networks.set(name, { aliases, ip, networkId: network?.id ?? '' });
     }
     box.run += 1;
+    box.isHung = false;
+    box.isCutOff = false;
     this.#emit(box, 'start');
+    this.#beginCheck(box);
     const { exitsAfterMs, exitCode } = box.program;
-    this.#becomeHealthy(box);
     if (exitsAfterMs !== undefined) {
       const run = box.run;
       this.clock.after(exitsAfterMs, () => {
@@ -127,15 +132,20 @@ export class EngineWorld extends EngineStock {
     }
   }
 
-  #becomeHealthy(box: Box): void {
-    const { health, healthAfterMs = 2_000 } = box.program;
+  #beginCheck(box: Box): void {
+    const { program, run } = box;
+    const { health } = program;
     if (health === undefined || box.health === undefined) return;
-    const { run } = box;
-    this.clock.after(healthAfterMs, () => {
+    this.clock.after(health.afterMs, () => {
       if (box.run !== run || box.state !== 'running') return;
-      box.health = health;
-      this.#emit(box, `health_status: ${health}`);
+      box.health = health.becomes;
+      this.#emit(box, `health_status: ${health.becomes}`);
     });
+  }
+
+  #newAddress(): string {
+    this.#addresses += 1;
+    return `172.18.${(this.#addresses >> 8) & 255}.${this.#addresses & 255}`;
   }
 
   /** The main process ended; the engine starts it again where the policy says so. */
@@ -184,6 +194,13 @@ export class EngineWorld extends EngineStock {
     if (box.run !== run) return;
     this.die(box, takesMs <= timeoutMs ? (box.program.stopCode ?? 143) : 137);
     this.#emit(box, 'stop');
+  }
+
+  /** As `stop` and `start`; also starts what is not running. */
+  async restart(box: Box, timeoutMs: number): Promise<void> {
+    await this.stop(box, timeoutMs);
+    this.start(box);
+    this.#emit(box, 'restart');
   }
 
   /** `docker kill`. */
@@ -246,7 +263,8 @@ export class EngineWorld extends EngineStock {
     const found = this.networks.get(network);
     if (found === undefined) throw engineError('NETWORK_NOT_FOUND', network, `network ${network} not found`);
     const networkId = found.id;
-    box.networks.set(network, { aliases: [...aliases], ip: '172.18.0.250', networkId });
+    box.networks.set(network, { aliases: [...aliases], ip: this.#newAddress(), networkId });
+    box.isCutOff = false;
     this.onEvent({ type: 'network', action: 'connect', id: networkId, name: network });
   }
 

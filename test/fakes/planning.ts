@@ -208,6 +208,8 @@ export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
     rollouts: new Map(),
     protectedImages: new Set(),
     runningSince: new Map(),
+    probes: new Map(),
+    ailing: new Map(),
     ...change,
   };
 }
@@ -286,6 +288,17 @@ export function applied(
         ...observed,
         containers: [...observed.containers, container],
         made: new Set([...observed.made, id]),
+      };
+    }
+    case 'restartContainer': {
+      const { [action.id]: _healed, ...ailing } = Object.fromEntries(observed.ailing);
+      const { [action.id]: _old, ...probes } = Object.fromEntries(observed.probes);
+      const next = edit(action.id, ({ health }) => (health === undefined ? {} : { health: 'healthy' }));
+      return {
+        ...next,
+        ailing: new Map(Object.entries(ailing)),
+        probes: new Map(Object.entries(probes)),
+        runningSince: runs(action.id),
       };
     }
     case 'startContainer':

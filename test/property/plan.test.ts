@@ -4,7 +4,13 @@ import fc from 'fast-check';
 import type { Action } from '../../src/model/action.ts';
 import { LABEL } from '../../src/model/container.ts';
 import type { DesiredBlueprint, DesiredState } from '../../src/model/desired.ts';
-import type { ForcedRun, ObservedContainer, ObservedState, Setback } from '../../src/model/observed.ts';
+import type {
+  Ailing,
+  ForcedRun,
+  ObservedContainer,
+  ObservedState,
+  Setback,
+} from '../../src/model/observed.ts';
 import { isOurs } from '../../src/reconcile/ownership.ts';
 import { plan } from '../../src/reconcile/plan.ts';
 import { planText } from '../../src/reconcile/text.ts';
@@ -59,6 +65,7 @@ const leftovers = fc.array(
     isAttached: fc.boolean(),
     isMade: fc.boolean(),
     isInspected: fc.boolean(),
+    health: fc.constantFrom('none', 'none', 'healthy', 'failing', 'failing for long'),
   }),
   { maxLength: 7 },
 );
@@ -110,6 +117,7 @@ const worlds: fc.Arbitrary<World> = fc
   .map(({ blueprints: list, leftovers: rest, forcings: forced, images, hasNetwork }) => {
     const containers: ObservedContainer[] = [];
     const made = new Set<string>();
+    const ailing = new Map<string, Ailing>();
     const names = new Set<string>();
     rest.forEach((left, index) => {
       const source = blueprintOf(left.of, {
@@ -139,9 +147,13 @@ const worlds: fc.Arbitrary<World> = fc
         ...bare,
         labels,
         ...(left.state === 'exited' ? { exitCode: 137 } : {}),
+        ...(left.state === 'running' ? healthOf(left.health) : {}),
         ...(left.isInspected ? { detail: { ...detail, spec, networks } } : {}),
       });
       if (left.isMade) made.add(owned.id);
+      const notBeforeMs = left.health === 'failing' ? 20_000 : 0;
+      if (left.state === 'running' && left.health.startsWith('failing'))
+        ailing.set(owned.id, { attempts: 1, restarts: 1, failing: { notBeforeMs, nextTryAt: 0 } });
     });
     const empty = observedOf();
     const known = new Map(
@@ -154,12 +166,17 @@ const worlds: fc.Arbitrary<World> = fc
         runningSince: new Map(containers.map(({ id }) => [id, 0])),
         containers,
         made,
+        ailing,
         forced: forcedOf(forced, containers),
         images: known,
         networks: hasNetwork ? empty.networks : [],
       },
     };
   });
+
+function healthOf(word: string): Pick<ObservedContainer, 'health'> {
+  return word === 'none' ? {} : { health: word === 'healthy' ? 'healthy' : 'unhealthy' };
+}
 
 function containerImage(ref: string) {
   return (
@@ -257,6 +274,19 @@ test('of the containers that a forced run is to replace, none is left when the g
           for (const ref of forced.toPull)
             if (world.desired.blueprints.some((one) => one.name === name && !one.deleting))
               assert.ok(observed.fresh.has(ref), `${ref} was pulled anew`);
+    }),
+    runs,
+  );
+});
+
+test('at the goal every container is healthy that has a check', () => {
+  fc.assert(
+    fc.property(worlds, (world) => {
+      fc.pre(blocked(world).size === 0);
+      for (const { id, health, labels } of run(world).observed.containers)
+        if (labels[LABEL.node] === OWNER.node && labels[LABEL.managed] === 'true')
+          if (world.desired.blueprints.some(({ name }) => name === labels[LABEL.deployment]))
+            assert.notEqual(health, 'unhealthy', id);
     }),
     runs,
   );

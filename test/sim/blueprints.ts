@@ -13,13 +13,16 @@ export interface InstanceInput {
     exclusive?: boolean;
   }[];
   update?: UpdateInput;
-  healthcheck?: { test: string; interval?: string };
+  healthcheck?: { test: string } & Record<string, unknown>;
   restartPolicy?: string;
   resources?: { cpus?: string; memory?: string };
   stopTimeout?: string;
   pullPolicy?: 'IfNotPresent' | 'Always' | 'Never';
   labels?: Record<string, string>;
   dependsOn?: readonly unknown[];
+  probe?: object;
+  onUnhealthy?: 'restart' | 'ignore';
+  networkMode?: string;
 }
 
 export interface UpdateInput {

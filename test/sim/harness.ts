@@ -13,6 +13,7 @@ import { FakeDisk } from '../fakes/engine-disk.ts';
 import { type Box, type Call, type FakeImage, image, normalReference } from '../fakes/engine-types.ts';
 import { Life } from '../fakes/life.ts';
 import { CollectingLog } from '../fakes/log.ts';
+import { FakeProber } from '../fakes/prober.ts';
 import { seededRandom } from '../fakes/random.ts';
 import { FakeStore } from '../fakes/store.ts';
 import type { DeploymentDocument } from './blueprints.ts';
@@ -44,6 +45,7 @@ export class Harness {
   readonly clock: ManualClock;
   readonly engine: FakeEngine;
   readonly disk: FakeDisk;
+  readonly prober: FakeProber;
   readonly store = new FakeStore();
   readonly directory = new FakeDirectory();
   readonly log = new CollectingLog();
@@ -65,6 +67,7 @@ export class Harness {
     this.clock = options.clock ?? new ManualClock();
     this.engine = new FakeEngine(this.clock);
     this.disk = new FakeDisk(this.engine, options.diskBytes ?? 0);
+    this.prober = new FakeProber(this.clock, this.engine.world);
     this.settings = {
       version: '0.0.0-sim',
       node: SIM_NODE,
@@ -137,6 +140,7 @@ export class Harness {
     const agent = createAgent({
       engine: this.engine.open(life),
       ...(this.#options.diskBytes === undefined ? {} : { storage: this.disk.open(life) }),
+      prober: this.prober.inLife(life),
       store: this.openStore(life),
       source: hasDirectory ? this.directory.open(life) : undefined,
       ...(link === undefined ? {} : { link }),

@@ -12,6 +12,7 @@ import { image, normalReference } from '../fakes/engine-types.ts';
 import { Life } from '../fakes/life.ts';
 import { sampleLinkStatus } from '../fakes/link-status.ts';
 import { CollectingLog } from '../fakes/log.ts';
+import { FakeProber } from '../fakes/prober.ts';
 import { seededRandom } from '../fakes/random.ts';
 import { FakeStore } from '../fakes/store.ts';
 import { deployment } from './blueprints.ts';
@@ -59,6 +60,7 @@ function start(change: { watch?: Engine['watch'] } = {}) {
   const quiet: string[] = [];
   const agent = createAgent({
     engine,
+    prober: new FakeProber(clock, fake.world),
     store: new FakeStore().open(life),
     source: directory.open(life),
     link,

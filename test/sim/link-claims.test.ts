@@ -12,6 +12,7 @@ import { image, normalReference } from '../fakes/engine-types.ts';
 import { Life } from '../fakes/life.ts';
 import { bothDefinitions, LinkNode } from '../fakes/link-node.ts';
 import { CollectingLog } from '../fakes/log.ts';
+import { FakeProber } from '../fakes/prober.ts';
 import { seededRandom } from '../fakes/random.ts';
 import { FakeStore } from '../fakes/store.ts';
 import { deployment } from './blueprints.ts';
@@ -57,6 +58,7 @@ class Gateway {
     };
     this.agent = createAgent({
       engine: this.engine.open(life),
+      prober: new FakeProber(this.clock, this.engine.world),
       store: this.store.open(life),
       source: undefined,
       link: this.node.link(life, seed),

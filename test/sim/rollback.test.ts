@@ -96,7 +96,8 @@ for (const health of ['unhealthy', undefined] as const)
       `a version that is never healthy (${health ?? 'starting'}, ${strategy}) is rolled back at its deadline`,
       async (sim) => {
         await proven(sim);
-        behaves(sim, 'app:bad', () => ({ ...(health === undefined ? {} : { health }) }));
+        const check = health === undefined ? {} : { health: { becomes: health, afterMs: 2_000 } };
+        behaves(sim, 'app:bad', () => check);
         const more = { healthcheck: { test: 'x' }, update: { deadline: '2m', strategy } };
         offer(sim, web('app:bad', more, { generation: 2 }));
         await sim.run(115_000);
@@ -231,7 +232,7 @@ simulation('what is not the fault of a version never condemns it', async (sim) =
 simulation('an engine that is away for longer than the deadline condemns nothing', async (sim) => {
   await proven(sim);
   let isWell = false;
-  behaves(sim, 'app:slow', () => (isWell ? { health: 'healthy' } : {}));
+  behaves(sim, 'app:slow', () => (isWell ? { health: { becomes: 'healthy', afterMs: 2_000 } } : {}));
   const more = { healthcheck: { test: 'x' }, update: { deadline: '1m' } };
   sim.deploy(web('app:slow', more, { generation: 2 }));
   await sim.run(20_000);

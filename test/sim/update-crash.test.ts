@@ -32,7 +32,7 @@ function storyOf({ title, instance, input = {} }: (typeof STRATEGIES)[number]): 
     prepare: async (sim) => {
       sim.world.tag('checked:1', {
         ...sim.offer('checked:1'),
-        program: () => ({ health: 'healthy', healthAfterMs: 500 }),
+        program: () => ({ health: { becomes: 'healthy', afterMs: 500 } }),
       });
       sim.deploy(version('1'));
       sim.start();

@@ -154,7 +154,7 @@ simulation('a wall clock that jumps over years condemns no version that is on it
   await deployed(sim);
   sim.world.tag('slow:1', {
     ...sim.offer('slow:1'),
-    program: () => ({ health: 'healthy', healthAfterMs: 50_000 }),
+    program: () => ({ health: { becomes: 'healthy', afterMs: 50_000 } }),
   });
   sim.deploy(version('2', { image: 'slow:1', healthcheck: { test: 'true' } }));
   await sim.until(() => answering(sim).length === 2, 'the new one runs', 10_000);

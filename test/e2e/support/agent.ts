@@ -17,6 +17,8 @@ export interface AgentOptions {
   env?: Readonly<Record<string, string>>;
   /** Default: one of its own, made from the ground's prefix. */
   node?: string;
+  /** Words in front of its command, for example those that take it into another network namespace. */
+  through?: readonly string[];
   /** Default network of its containers; default: one of its own. */
   network?: string;
 }
@@ -83,7 +85,9 @@ export class AgentUnderTest {
   /** Starts the process without waiting. */
   launch(): void {
     assert.ok(!this.alive, 'the agent runs already');
-    const child = spawn(process.execPath, [program, 'run', ...this.flags()], {
+    const through = this.#options.through ?? [];
+    const [command = '', ...words] = [...through, process.execPath, program, 'run', ...this.flags()];
+    const child = spawn(command, words, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: this.environment(),
     });

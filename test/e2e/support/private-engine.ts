@@ -47,9 +47,14 @@ export class PrivateEngine {
   #child: ChildProcess | undefined;
   #keeper: ChildProcess | undefined;
 
-  /** `dir`: a folder of its own, short, because the socket lies in it. */
-  constructor(dir: string) {
+  readonly #network: readonly string[];
+
+  /** `dir`: a folder of its own, short, because the socket lies in it. `hasFirewall`: its ports are published by rules of
+   *  the firewall of its namespace, and by them alone. */
+  constructor(dir: string, options: { hasFirewall?: boolean } = {}) {
     this.#dir = dir;
+    const rules = options.hasFirewall === true ? '--userland-proxy=false' : '--iptables=false';
+    this.#network = ['--bridge=none', '--ip6tables=false', rules];
     this.socket = join(dir, 'd.sock');
     this.engine = new TestEngine(this.socket);
     this.#runtime = join(dir, 'runtime');
@@ -83,7 +88,7 @@ export class PrivateEngine {
     this.#child = this.#spawn('dockerd', [
       ...['--data-root', path('data'), '--exec-root', path('exec'), '--pidfile', path('pid')],
       ...['-H', `unix://${this.socket}`, '--containerd', address],
-      ...['--bridge=none', '--iptables=false', '--ip6tables=false'],
+      ...this.#network,
       ...['--add-runtime', `lenient=${this.#runtime}`, '--default-runtime', 'lenient'],
     ]);
   }
@@ -106,6 +111,11 @@ export class PrivateEngine {
   /** Where it keeps its images. */
   get dataDir(): string {
     return join(this.#dir, 'data');
+  }
+
+  /** Words in front of a command that is to run in its network namespace. */
+  get inside(): readonly string[] {
+    return ['nsenter', '-t', String(this.#child?.pid), '-n'];
   }
 
   /** Sends a signal to the engine; for one that ends it, waits for its end. */

@@ -174,6 +174,17 @@ test('sizes of tmpfs are read as bytes', () => {
   ]);
 });
 
+test('the last words of a health check that failed are one line, and its end where it is long', () => {
+  const words = (...Log: object[]) =>
+    decodeDetail({ Id: 'c1', State: { Health: { Status: 'unhealthy', Log } } }, around).checkOutput;
+  assert.equal(words({ ExitCode: 1, Output: 'old' }, { ExitCode: 1, Output: ' no\n route\n' }), 'no route');
+  assert.equal(words({ ExitCode: 1, Output: 'no' }, { ExitCode: 0, Output: 'fine' }), undefined);
+  assert.equal(words({ ExitCode: 7, Output: '' }), 'exit code 7');
+  assert.equal(words(), undefined);
+  const long = words({ ExitCode: 1, Output: `${'x'.repeat(500)} the reason` }) ?? '';
+  assert.ok(long.length === 160 && long.startsWith('...') && long.endsWith(' the reason'), long);
+});
+
 test('an image without configuration has no defaults', () => {
   const image = decodeImage({ Id: 'abc', Os: 'linux', Architecture: 'arm', Variant: 'v7' });
   assert.equal(image.id, 'sha256:abc');

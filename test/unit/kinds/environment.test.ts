@@ -135,33 +135,12 @@ describe('unknown fields and fields not acted on yet are visible', () => {
     ]);
   });
 
-  test('probe and onUnhealthy are stored and say that they have no effect yet', () => {
-    const from = docker(
-      {
-        probe: { tcp: { port: 80 } },
-        update: {},
-        healthcheck: { test: 'x', onUnhealthy: 'ignore' },
-      },
-      { update: {} },
-    );
-    const list = warnings(from);
-    assert.ok(
-      list.every((text) => text.startsWith('NotYetSupported: ')),
-      list.join('\n'),
-    );
-    for (const field of [/\.probe /, /healthcheck\.onUnhealthy /])
-      assert.ok(
-        list.some((text) => field.test(text)),
-        String(field),
-      );
-  });
-
-  test('an instance-level onUnhealthy is stored, and warns', () => {
+  test('onUnhealthy is taken from the instance and from the health check, without a warning', () => {
+    const check = { test: 'x', onUnhealthy: 'ignore' };
     assert.equal(service(docker({ onUnhealthy: 'ignore' })).onUnhealthy, 'ignore');
+    assert.equal(service(docker({ healthcheck: check })).onUnhealthy, 'ignore');
     assert.equal(service(docker()).onUnhealthy, 'restart');
-    matchAll(warnings(docker({ onUnhealthy: 'ignore' })), [
-      /^NotYetSupported: spec\.instances\[0\]\.onUnhealthy/,
-    ]);
+    matchAll(warnings(docker({ onUnhealthy: 'ignore', healthcheck: check })), []);
   });
 
   test('a plain blueprint has no warnings', () => matchAll(warnings(docker()), []));
