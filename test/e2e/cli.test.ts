@@ -73,6 +73,7 @@ test('version and help end with 0', async () => {
     'validate',
     'events',
     'confirm-removal',
+    'gc',
     'link-class',
     'logs',
     'doctor',
