@@ -77,6 +77,7 @@ test('version and help end with 0', async () => {
     'pause',
     'resume',
     'confirm-removal',
+    'gc',
     'link-class',
     'logs',
     'doctor',
