@@ -5,7 +5,7 @@ import type { Action, Outcome, Plan } from '../model/action.ts';
 import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
 import type { GcReport } from '../model/disk.ts';
 import type { ForceResult, LinkClass } from '../model/link.ts';
-import type { ObservedState, Setback } from '../model/observed.ts';
+import type { ObservedState } from '../model/observed.ts';
 import type { Engine, EngineEvent } from '../model/ports.ts';
 import type { RolloutAnswer, RolloutCommand } from '../model/rollout.ts';
 import type { AgentEvent, AgentStatus, BlueprintReport, PlanReport } from '../model/status.ts';
@@ -13,6 +13,7 @@ import { confirmRemoval, setLinkClass } from './agent-link.ts';
 import type { Agent, AgentParts } from './agent-parts.ts';
 import { agentStatus, isConverged } from './agent-status.ts';
 import { Apply } from './apply.ts';
+import { Confirming } from './confirming.ts';
 import { EngineHealth } from './engine-health.ts';
 import { forceRun } from './force-run.ts';
 import { Garbage } from './garbage.ts';
@@ -37,17 +38,11 @@ import { isNoise, wantedOf } from './wanted.ts';
 const GAP_MS = 30;
 const MOST_GAP_MS = 240;
 
-/** After an engine's event comes one more look this much later, milliseconds: engines tell of some changes (Docker of a
- *  pause) before their own listing shows them. */
-const SETTLED_MS = 500;
-
 /** How long calls under way may take to finish at the end, milliseconds. */
 const DRAIN_MS = 5_000;
 
 /** The agent over its parts; nothing happens until `run`. */
-export function createAgent(parts: AgentParts): Agent {
-  return new AgentLoop(parts);
-}
+export const createAgent = (parts: AgentParts): Agent => new AgentLoop(parts);
 
 class AgentLoop implements Agent {
   readonly #parts: AgentParts;
@@ -74,13 +69,13 @@ class AgentLoop implements Agent {
   #reports: ReadonlyMap<string, BlueprintReport> = new Map();
   readonly #engine: EngineHealth;
   #nextLookAt = 0;
-  /** Monotonic time of the look that confirms what the last event led to; undefined: there is none to come. */
-  #confirmAtMs: number | undefined;
+  readonly #confirming: Confirming;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
     const { clock, random, engine, settings, log } = parts;
     this.#bell = new Doorbell(clock);
+    this.#confirming = new Confirming(clock);
     this.#memory = new WorkingMemory(clock, random, settings.startConcurrency);
     const lanes = { actions: settings.actionLanes, pulls: settings.pullLanes };
     const guard = new PullGuard(parts.storage, log);
@@ -117,7 +112,7 @@ class AgentLoop implements Agent {
     lanes.catch((error: unknown) => broken.abort(error));
     let gapMs = GAP_MS;
     while (!alive.aborted) {
-      const waitMs = this.#untilConfirmed(await this.#look(alive));
+      const waitMs = this.#confirming.within(await this.#look(alive), GAP_MS);
       this.#nextLookAt = this.#parts.clock.now() + waitMs;
       if (this.#running.size === 0 && !this.#bell.isRung) this.#parts.onQuiet?.();
       await this.#parts.clock.sleep(gapMs, alive).catch(() => undefined);
@@ -126,11 +121,8 @@ class AgentLoop implements Agent {
     }
     await within(this.#parts.clock, DRAIN_MS, Promise.all(this.#work));
     this.#hardStop.abort(new EdgeError('The agent is stopping', { code: 'CANCELLED', retry: 'cancelled' }));
-    await within(
-      this.#parts.clock,
-      DRAIN_MS,
-      Promise.all([lanes, this.#keeper.idle(), this.#rollouts.idle()]),
-    );
+    const rest = [lanes, this.#keeper.idle(), this.#rollouts.idle()];
+    await within(this.#parts.clock, DRAIN_MS, Promise.all(rest));
     this.#journal.add('info', 'agent stopped', {});
   }
 
@@ -167,7 +159,7 @@ class AgentLoop implements Agent {
     const asked = this.#source.desired;
     const desired = this.#rollouts.inForce(asked);
     const busyBefore = new Set(this.#memory.busy);
-    if (this.#confirmAtMs !== undefined && clock.monoMs() >= this.#confirmAtMs) this.#confirmAtMs = undefined;
+    this.#confirming.look();
     let snapshot: Awaited<ReturnType<Engine['snapshot']>>;
     try {
       snapshot = await engine.snapshot(wantedOf(desired), signal);
@@ -193,8 +185,8 @@ class AgentLoop implements Agent {
     this.#afterPlan(this.#plan);
     this.#plannedFor = isNewest ? this.#source.desired : asked;
     const { actions } = this.#plan;
-    for (const action of actions) this.#dispatch(action);
-    for (const action of this.#garbage.next(this.#source.desired, observed, actions)) this.#dispatch(action);
+    const tidy = this.#garbage.next(this.#source.desired, observed, actions);
+    for (const action of [...actions, ...tidy]) this.#dispatch(action);
     this.#report();
     this.#ledger.review(this.#rollouts.inForce(this.#source.desired), observed, this.#reports);
     this.#keeper.save();
@@ -207,7 +199,10 @@ class AgentLoop implements Agent {
   #review(asked: DesiredState, desired: DesiredState, observed: ObservedState): void {
     if (!desired.known || !asked.known) return;
     const { crashed, recovered, forced } = this.#memory.review(desired, observed);
-    for (const setback of crashed) this.#crashed(setback);
+    for (const setback of crashed) {
+      this.#ledger.failed(setback.key, setback);
+      this.#journal.crashed(setback);
+    }
     for (const key of recovered) this.#journal.recovered(key);
     const isTurned = this.#rollouts.review(asked, observed, crashed);
     if (crashed.length > 0 || forced || isTurned) this.#bell.ring();
@@ -219,9 +214,8 @@ class AgentLoop implements Agent {
       this.#bell.ring();
       return going;
     };
-    const desired = this.#rollouts.inForce(this.#source.desired);
-    const { awayBecause } = this.#engine;
-    return forceRun({ desired, awayBecause, journal: this.#journal, begin }, name, signal);
+    const parts = { awayBecause: this.#engine.awayBecause, journal: this.#journal, begin };
+    return forceRun({ desired: this.#rollouts.inForce(this.#source.desired), ...parts }, name, signal);
   }
 
   #executors(): ReadonlySet<string> | undefined {
@@ -233,22 +227,14 @@ class AgentLoop implements Agent {
     if (event.type === 'disconnected')
       this.#parts.log.debug('engine event stream ended', { detail: event.action });
     if (isNoise(event, this.#parts.settings.node, this.#observed, this.#plan)) return;
-    this.#confirmAtMs = this.#parts.clock.monoMs() + SETTLED_MS;
+    this.#confirming.expect();
     this.#bell.ring();
   }
 
-  /** The wait after a look, cut short when a confirming look is due before. */
-  #untilConfirmed(waitMs: number): number {
-    if (this.#confirmAtMs === undefined) return waitMs;
-    const dueMs = this.#confirmAtMs - this.#parts.clock.monoMs();
-    return Math.max(GAP_MS, Math.min(waitMs, dueMs));
-  }
-
   #afterPlan(plan: Plan): void {
-    const { adopt, finished } = plan;
     this.#memory.note(plan);
-    for (const { name } of adopt) this.#journal.add('info', 'container adopted', { container: name });
-    this.#source.finish(finished);
+    for (const { name } of plan.adopt) this.#journal.add('info', 'container adopted', { container: name });
+    this.#source.finish(plan.finished);
   }
 
   /** Begins an action in its lane; the loop does not wait for it. */
@@ -279,11 +265,6 @@ class AgentLoop implements Agent {
       this.#ledger.failed(action.lane, outcome);
       this.#journal.failed(outcome, setback);
     }
-  }
-
-  #crashed(setback: Setback): void {
-    this.#ledger.failed(setback.key, setback);
-    this.#journal.crashed(setback);
   }
 
   /** Makes the reports of this look, and tells whoever sends them on. */
