@@ -310,6 +310,7 @@ class AgentLoop implements Agent {
       isConverged:
         this.#plannedFor === desired &&
         this.#running.size === 0 &&
+        this.#observed?.busy.size === 0 &&
         !this.#memory.isForcing &&
         isConverged(desired, this.#plan, this.#engine.state, this.#reports),
       nextLookAt: this.#nextLookAt,
