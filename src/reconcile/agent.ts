@@ -248,6 +248,8 @@ class AgentLoop implements Agent {
       this.#running.delete(action.lane);
       this.#work.delete(work);
       this.#settle(outcome);
+      // The newest plan may be one that left this lane alone: whether there is more to do, only the next one tells.
+      this.#plannedFor = undefined;
       this.#bell.ring();
     });
     this.#work.add(work);
