@@ -78,8 +78,7 @@ class AgentLoop implements Agent {
     this.#confirming = new Confirming(clock);
     this.#memory = new WorkingMemory(clock, random, settings.startConcurrency);
     const lanes = { actions: settings.actionLanes, pulls: settings.pullLanes };
-    const guard = new PullGuard(parts.storage, log);
-    this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls, guard);
+    this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls, new PullGuard(parts.storage, log));
     this.#journal = new Journal(clock, log);
     // As many calls may be under way as there are services: that is no leak to be warned of.
     setMaxListeners(0, this.#hardStop.signal);
@@ -307,7 +306,6 @@ class AgentLoop implements Agent {
       isConverged:
         this.#plannedFor === desired &&
         this.#running.size === 0 &&
-        // A lane that was busy when the look began was passed over.
         this.#observed?.busy.size === 0 &&
         !this.#memory.isForcing &&
         isConverged(desired, this.#plan, this.#engine.state, this.#reports),
