@@ -14,6 +14,7 @@ import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
 import { ForcedRuns } from './forced.ts';
 import { NO_HEALTH } from './health-keeper.ts';
+import { hashOf, isGone } from './memory-keys.ts';
 import { OrderMemory } from './memory-order.ts';
 import { keyOf } from './ownership.ts';
 import { overdue } from './plan-gate.ts';
@@ -326,27 +327,6 @@ export class WorkingMemory {
       );
       if (isOldUp) this.fail({ ...failure, permanent: false });
     }
-  }
-}
-
-function isGone(key: string, services: ReadonlyMap<string, unknown>): boolean {
-  if (/^(image|network|volume|container):/.test(key)) return false;
-  const [service = key] = key.split('#');
-  return !services.has(service) && services.size > 0 && service.split('/').length === 3;
-}
-
-/** The version an action's failure is remembered for: the spec hash, the image reference, or none. */
-function hashOf(action: Action): string {
-  switch (action.kind) {
-    case 'pullImage':
-      return action.image;
-    case 'createNetwork':
-    case 'removeNetwork':
-    case 'removeVolume':
-    case 'removeImage':
-      return '';
-    default:
-      return action.specHash;
   }
 }
 
