@@ -16,7 +16,7 @@ import { killRunning, run } from './lib/run.mjs';
 import { FILE_LIMIT } from './lib/watchdog.mjs';
 
 /** A test file that takes longer hangs. */
-const FILE_MS = 300_000;
+const FILE_MS = 480_000;
 
 /** All `*.test.ts` files below a path, sorted; none when the path does not exist. @param {string} path @returns {string[]} */
 export function testFiles(path) {
@@ -38,7 +38,7 @@ function filesBelow(path, ending) {
  * @property {number} [processes] test files share so many processes; default: each has its own, which takes longer
  * @property {'inherit' | 'capture'} [output] default `inherit`
  * @property {number} [deadlineMs] for all of it; default 10 min
- * @property {number} [fileMs] for one file, which then says what it waits for; default 5 min, never more than `deadlineMs`
+ * @property {number} [fileMs] for one file, which then says what it waits for; default 8 min, never more than `deadlineMs`
  * @property {string} [only] runs only tests whose name matches this pattern
  * @property {Record<string, string>} [env] added to the tests' environment
  *

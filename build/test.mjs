@@ -1,14 +1,25 @@
 // `npm test`: all set-up, then everything that can be checked; every part runs even when an earlier one failed.
 // Usage: node build/test.mjs [part ...], for example: npm test -- sim e2e
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { EngineClient } from './lib/engine.mjs';
 import { Leftovers } from './lib/leftovers.mjs';
-import { errorText } from './lib/project.mjs';
+import { errorText, root } from './lib/project.mjs';
 import { killRunning } from './lib/run.mjs';
 import { ensurePackages, runScript, setUp, TEST_TOOLS } from './setup.mjs';
 
 /** For everything together: a part that begins too late fails by its name instead of hanging the machine. */
-const TOTAL_MS = 45 * 60_000;
+const TOTAL_MS = 70 * 60_000;
 const minutes = (/** @type {number} */ count) => count * 60_000;
+
+/** Files that compare times, or that have many agents at work already. */
+const ALONE = ['test/e2e/colony-outages.test.ts', 'test/e2e/engine-outage.test.ts'];
+
+/** All other end-to-end files. @param {readonly string[]} alone */
+const besides = (alone) =>
+  readdirSync(join(root, 'test/e2e'))
+    .map((name) => `test/e2e/${name}`)
+    .filter((path) => path.endsWith('.test.ts') && !alone.includes(path));
 
 await runScript(async () => {
   const began = performance.now();
@@ -32,10 +43,11 @@ await runScript(async () => {
     testPart('architecture', ['test/arch'], minutes(2), shared),
     testPart('unit', ['test/unit'], minutes(3), shared),
     testPart('property', ['test/property'], minutes(4), shared),
-    testPart('contract', ['test/contract'], minutes(6), shared),
-    testPart('sim', ['test/sim'], minutes(9), shared),
+    testPart('contract', ['test/contract'], minutes(8), shared),
+    testPart('sim', ['test/sim'], minutes(14), shared),
     { name: 'bundle', deadlineMs: minutes(2), run: buildProgram },
-    testPart('e2e', ['test/e2e'], minutes(28), { env, concurrency: 1 }),
+    testPart('e2e', besides(ALONE), minutes(35), shared),
+    testPart('e2e, alone', ALONE, minutes(12), { env, concurrency: 1 }),
     { name: 'leftovers', deadlineMs: minutes(1), run: () => leftovers.check() },
   ];
   const unknown = wanted.filter((name) => !parts.some((part) => part.name.startsWith(name)));
