@@ -185,12 +185,6 @@ export class Fields {
       .map((name) => ({ key: name, value: value[name], path: joinPath(path, name) }));
   }
 
-  /** Says that a field is understood and stored, but has no effect in this version. */
-  notYet(key: string, what: string): void {
-    if (this.has(key))
-      this.problems.warn(this.at(key), `is stored, but ${what} yet`, undefined, 'NotYetSupported');
-  }
-
   /** Notes every member that no getter asked for; `synonyms` names what other tools call a field. */
   done(severity: 'warning' | 'error' = 'warning', synonyms: Readonly<Record<string, string>> = {}): void {
     const candidates = [...this.#known];
