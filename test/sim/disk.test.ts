@@ -158,6 +158,8 @@ simulation(
     sim.disk.otherBytes = 800 * MB;
     await sim.run(2 * HOUR_MS);
     await roll(sim, 'app:1');
+    // The version before the present one is kept to go back to.
+    await roll(sim, 'app:2');
     await sim.run(HOUR_MS - 120_000);
     assert.deepEqual(removals(sim), []);
     await sim.run(600_000);
@@ -218,6 +220,8 @@ simulation(
     await roll(sim, 'own:1');
     await roll(sim, 'own:2');
     await roll(sim, 'own:3');
+    // The version before the present one is kept to go back to.
+    await roll(sim, 'own:4');
     const early = await sim.agent.collectGarbage(true);
     assert.deepEqual(early.images, []);
     assert.match(early.kept.map(({ why }) => why).join('; '), /less than 1h/);

@@ -217,7 +217,7 @@ simulation('what is not the fault of a version never condemns it', async (sim) =
   sim.world.foreignPorts.add('8080/tcp');
   sim.deploy(web('late:1', { ports: PORTS, volumes: [bind] }, { generation: 2 }));
   await sim.run(900_000);
-  assert.deepEqual([...new Set(sim.waits('web'))], ['ImageUnavailable']);
+  assert.deepEqual([...new Set(sim.waits('web'))], ['ImageNotFound']);
   sim.offer('late:1');
   await sim.run(900_000);
   assert.deepEqual([...new Set(sim.waits('web'))], ['BindSourceMissing']);
