@@ -15,6 +15,8 @@ export interface Gate {
   isPassed: boolean;
   /** What it still has to show, as a clause about it. */
   lacks: string;
+  /** true: it has had its time. */
+  isLate?: true;
   /** Monotonic time at which it is passed or missed if nothing else happens; absent when only an event can change it. */
   untilMs?: number;
 }
@@ -51,7 +53,9 @@ export function gateOf(
     case 'unhealthy': {
       const lacks = `has to become healthy within ${secondsText(deadlineMs)} (it is ${standing})`;
       // Past its deadline it was not watched for long enough yet.
-      return { isPassed: false, lacks, untilMs: Math.max(sinceMs + deadlineMs, monoMs + 1_000) };
+      const isLate = monoMs >= sinceMs + deadlineMs;
+      const untilMs = Math.max(sinceMs + deadlineMs, monoMs + 1_000);
+      return { isPassed: false, lacks, untilMs, ...(isLate ? { isLate } : {}) };
     }
     case 'down':
       return { isPassed: false, lacks: 'has to run' };

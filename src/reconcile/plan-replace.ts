@@ -108,7 +108,10 @@ function watch(replacement: Replacement): void {
   const { planning, service, successor, others } = replacement;
   const gate = gateOf(service, successor, planning.observed, planning.monoMs);
   const isFirst = strategyOf(service).strategy === 'start-first';
-  if (gate.isPassed || (!isFirst && others.some(({ container }) => isUp(container)))) {
+  // The older of two is no new version on trial: alone it is mended like any other.
+  const isOlder = others.some(({ container }) => container.createdAt > successor.createdAt);
+  const isFree = gate.isPassed || (gate.isLate === true && isOlder);
+  if (isFree || (!isFirst && others.some(({ container }) => isUp(container)))) {
     retireOld(replacement);
     return;
   }

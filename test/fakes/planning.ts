@@ -290,10 +290,14 @@ export function applied(
         made: new Set([...observed.made, id]),
       };
     }
-    case 'restartContainer': {
+    case 'restartContainer':
+    case 'startContainer': {
       const { [action.id]: _healed, ...ailing } = Object.fromEntries(observed.ailing);
       const { [action.id]: _old, ...probes } = Object.fromEntries(observed.probes);
-      const next = edit(action.id, ({ health }) => (health === undefined ? {} : { health: 'healthy' }));
+      const next = edit(action.id, ({ health }) => ({
+        state: 'running',
+        ...(health === undefined ? {} : { health: 'healthy' }),
+      }));
       return {
         ...next,
         ailing: new Map(Object.entries(ailing)),
@@ -301,7 +305,6 @@ export function applied(
         runningSince: runs(action.id),
       };
     }
-    case 'startContainer':
     case 'unpauseContainer':
       return { ...edit(action.id, () => ({ state: 'running' })), runningSince: runs(action.id) };
     case 'stopContainer':

@@ -11,8 +11,10 @@ import type {
   ObservedState,
   Setback,
 } from '../../src/model/observed.ts';
+import { servicesOf } from '../../src/reconcile/crashes.ts';
 import { isOurs } from '../../src/reconcile/ownership.ts';
 import { plan } from '../../src/reconcile/plan.ts';
+import { overdue } from '../../src/reconcile/plan-gate.ts';
 import { planText } from '../../src/reconcile/text.ts';
 import {
   applied,
@@ -214,8 +216,25 @@ function run(
     if (next.actions.length === 0 && next.wakeAtMs === undefined)
       return { observed: world, actions, rounds: round };
     monoMs = Math.max(monoMs + 1, next.wakeAtMs ?? monoMs);
+    world = { ...world, setbacks: condemned(wanted, world, monoMs) };
   }
   throw new Error(`no end after ${limit} rounds; last steps:\n${planText(plan(wanted, world, monoMs))}`);
+}
+
+/** Setbacks with those of new versions that have not become healthy in time, as the agent's memory adds them. */
+function condemned(
+  wanted: World['desired'],
+  world: ObservedState,
+  monoMs: number,
+): ObservedState['setbacks'] {
+  const late = overdue(servicesOf(wanted), world, OWNER, world.runningSince, monoMs);
+  const fresh = late.filter(({ key }) => (world.setbacks.get(key)?.notBeforeMs ?? 0) <= monoMs);
+  const notBeforeMs = monoMs + 300_000;
+  const more = fresh.map(({ container, token, ...failure }): [string, Setback] => [
+    failure.key,
+    { ...failure, attempts: 1, since: 0, notBeforeMs, nextTryAt: 0 },
+  ]);
+  return new Map([...world.setbacks, ...more]);
 }
 
 function foreign(observed: ObservedState): ObservedContainer[] {

@@ -210,3 +210,25 @@ test('a new version is late only when its deadline is over and it was watched fo
     [],
   );
 });
+
+test('the older of two that stays sick is no version on trial: the newer one goes, and it is mended alone', () => {
+  const { old, next } = versions({ spec: { healthcheck: CHECK } });
+  const [present] = convergedOf(old).containers;
+  const [newer] = convergedOf(next).containers;
+  assert.ok(present && newer);
+  const sick: ObservedContainer = { ...present, health: 'unhealthy' };
+  const beside = { ...newer, id: 'newer', name: 'web.next-aaaaaa', createdAt: present.createdAt + 1 };
+  const world: ObservedState = {
+    ...convergedOf(old),
+    containers: [sick, { ...beside, health: 'healthy' }],
+    runningSince: new Map([
+      [sick.id, 0],
+      [beside.id, 0],
+    ]),
+  };
+  assert.deepEqual(
+    steps(old, world, 310).map((line) => line.replace(/:.*?: .*/, '')),
+    ['300', '301'],
+  );
+  assert.match(steps(old, world, 310)[0] ?? '', /^300: stop web\.next/);
+});
