@@ -132,11 +132,13 @@ export function makeTree(root: string): void {
 
 /** Health checks by the engine, as quick as the stand-ins are; to be used before the overlay that brings the order. */
 export function healthOverlay(): object {
+  // Without a period to start in they would be restarted for being slow.
+  const check = { interval: '2s', timeout: '5s', startPeriod: '1m' };
   const overlays = Object.entries({ database: 3306, ...SYSTEMS }).map(([component, port]) => ({
     match: { arrowhead: 'true', component },
     instance: {
-      healthcheck: { test: `nc -w 2 127.0.0.1 ${port} </dev/null`, interval: '2s', timeout: '5s' },
-      probe: { tcp: { port }, interval: '2s', timeout: '5s', startPeriod: '1m' },
+      healthcheck: { test: `nc -w 2 127.0.0.1 ${port} </dev/null`, ...check },
+      probe: { tcp: { port }, ...check },
     },
   }));
   return { overlays };

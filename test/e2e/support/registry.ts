@@ -38,7 +38,9 @@ export class TestRegistry {
   offer(name: string, tag: string, config: ImageConfig, more: readonly Buffer[] = []): string {
     const busybox = staticBusybox();
     if (busybox === undefined) throw new Error('a static busybox is missing (Debian package busybox-static)');
-    const layer = tarOf(tinyFiles(busybox));
+    // Shared by the images of this registry and by no others: what is loaded does not depend on who else is at work.
+    const own = { path: 'registry', content: this.host };
+    const layer = tarOf([...tinyFiles(busybox), own]);
     const architecture = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }[process.arch as 'x64'] ?? process.arch;
     const layers = [layer, ...more];
     const rootfs = { type: 'layers', diff_ids: layers.map(digestOf) };
