@@ -238,6 +238,8 @@ class AgentLoop implements Agent {
       this.#memory.busy.delete(action.lane);
       this.#running.delete(action.lane);
       this.#work.delete(work);
+      // The newest plan may be one that left this lane alone: whether there is more to do, only the next one tells.
+      this.#plannedFor = undefined;
       this.#settle(outcome);
       this.#bell.ring();
     });
@@ -310,7 +312,8 @@ class AgentLoop implements Agent {
     if (!desired.known || this.#plan === undefined || this.#engine.state !== 'ok') return false;
     if (this.#plannedFor !== desired) return false;
     const { actions, holds } = this.#plan;
-    if (this.#memory.isForcing) return false;
+    // A lane that was busy when the look began was passed over.
+    if (this.#memory.isForcing || this.#observed?.busy.size !== 0) return false;
     if (actions.length > 0 || holds.length > 0 || this.#running.size > 0 || desired.refusals.length > 0)
       return false;
     return [...this.#reports.values()].every((report) => report.phase === 'Running');
