@@ -238,8 +238,6 @@ class AgentLoop implements Agent {
       this.#memory.busy.delete(action.lane);
       this.#running.delete(action.lane);
       this.#work.delete(work);
-      // The newest plan may be one that left this lane alone: whether there is more to do, only the next one tells.
-      this.#plannedFor = undefined;
       this.#settle(outcome);
       this.#bell.ring();
     });
@@ -312,10 +310,9 @@ class AgentLoop implements Agent {
     if (!desired.known || this.#plan === undefined || this.#engine.state !== 'ok') return false;
     if (this.#plannedFor !== desired) return false;
     const { actions, holds } = this.#plan;
-    // A lane that was busy when the look began was passed over.
+    // A lane that was busy when the look began was passed over: whether there is more to do, only the next plan tells.
     if (this.#memory.isForcing || this.#observed?.busy.size !== 0) return false;
-    if (actions.length > 0 || holds.length > 0 || this.#running.size > 0 || desired.refusals.length > 0)
-      return false;
+    if (actions.length > 0 || holds.length > 0 || desired.refusals.length > 0) return false;
     return [...this.#reports.values()].every((report) => report.phase === 'Running');
   }
 
