@@ -9,8 +9,8 @@ import { ensurePackages, runScript } from './setup.mjs';
 
 /**
  * Started as a program, the agent bounds what only the command line and the environment of Node can bound: new space,
- * old space, V8's and libuv's threads, malloc's arenas. Blocks of 32 kB, the largest that V8's compiler asks for, are
- * mapped one by one: glibc's heap would keep up to 30 MiB of them for good. `npm run bench` measures with and without.
+ * old space, V8's and libuv's threads, malloc's arenas. Blocks from 32 kB on are mapped one by one:
+ * freed ones would stay in glibc's heap, which kept 12 to 30 MiB of them after a start. `npm run bench` measures with and without.
  */
 const SHEBANG =
   '#!/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=32768 UV_THREADPOOL_SIZE=2 node --max-semi-space-size=1 --max-old-space-size=64 --v8-pool-size=0 --optimize-for-size';

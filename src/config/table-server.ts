@@ -1,13 +1,18 @@
 import { join } from 'node:path';
 import { formatDuration } from '../base/duration.ts';
-import { decodeDuration, decodeOneOf, decodePath, decodeText } from './option.ts';
+import { type Decoded, decodeDuration, decodeOneOf, decodePath, decodeText } from './option.ts';
 import { duration, MINUTE_MS, option, optionalFile } from './rows.ts';
 import { decodeServer, SERVER_NAMES, serverFromEnv } from './server.ts';
 
 const group = 'ColonyOS server';
 const HOUR_MS = 60 * MINUTE_MS;
 
-const decodeListEvery = decodeDuration(30_000, 24 * HOUR_MS);
+/** undefined: it goes with the link and with what there is to list. */
+function decodeListEvery(raw: unknown): Decoded<number | undefined> {
+  if (raw === 'auto') return { ok: true, value: undefined };
+  const every = decodeDuration(30_000, 24 * HOUR_MS)(raw);
+  return every.ok ? every : { ok: false, expected: `${every.expected}, or "auto"` };
+}
 
 /** A name in the colony. A colon in an executor's name breaks listings for everybody (PROTOCOL.md 5.2). */
 export const EXECUTOR_NAME = /^[^\s:\u0000-\u001f\u007f]+$/;
@@ -42,7 +47,7 @@ const PACE_OPTIONS = {
     defaultText: 'auto: 5m; on a metered link 30m; up to twice that for large colonies',
     example: 'auto',
     fallback: () => undefined,
-    decode: (raw) => (raw === 'auto' ? { ok: true, value: undefined } : decodeListEvery(raw)),
+    decode: decodeListEvery,
     show: (ms) => (ms === undefined ? 'auto' : formatDuration(ms)),
   }),
   statusHeartbeatMs: duration(

@@ -247,8 +247,6 @@ class AgentLoop implements Agent {
       this.#running.delete(action.lane);
       this.#work.delete(work);
       this.#settle(outcome);
-      // The newest plan may be one that left this lane alone: whether there is more to do, only the next one tells.
-      this.#plannedFor = undefined;
       this.#bell.ring();
     });
     this.#work.add(work);
@@ -303,9 +301,9 @@ class AgentLoop implements Agent {
       observed: this.#observed,
       engine: this.#engine.view(),
       source: this.#source.view(),
+      // A lane that was busy when the look began was passed over: whether there is more to do, only the next plan tells.
       isConverged:
         this.#plannedFor === desired &&
-        this.#running.size === 0 &&
         this.#observed?.busy.size === 0 &&
         !this.#memory.isForcing &&
         isConverged(desired, this.#plan, this.#engine.state, this.#reports),

@@ -7,8 +7,7 @@ import { type Problem, problemText } from '../model/problem.ts';
 import type { Reason } from '../model/reason.ts';
 import type { BlueprintReport, Condition, Phase, Waiting } from '../model/status.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
-import { isReady } from './readiness.ts';
-import { reportOf } from './readiness-probe.ts';
+import { isReady, readinessOf } from './readiness.ts';
 import { strategyWarnings } from './report-update.ts';
 import { isTrouble, type ReportInput, statusDocument } from './status-document.ts';
 import { actionText } from './text.ts';
@@ -54,7 +53,10 @@ function report(
   const ready = blueprint.services.filter((service) =>
     isReady(service, own.get(service.key), input.observed),
   ).length;
-  const phase = phaseOf(input, blueprint, ready, waiting, doing.length > 0);
+  const isSick = blueprint.services.some(
+    (service) => readinessOf(service, own.get(service.key), input.observed) === 'unhealthy',
+  );
+  const phase = phaseOf(input, blueprint, { ready, holds: waiting, isBusy: doing.length > 0, isSick });
   const previous = input.previous.get(blueprint.name);
   const since = previous?.phase === phase ? previous.since : isoTime(input.now);
   const problems = refusals.flatMap((refusal) => refusal.problems);
@@ -144,9 +146,12 @@ function pullText(pull: { image: string; state: string; currentBytes: number; to
 function phaseOf(
   input: ReportInput,
   blueprint: DesiredBlueprint,
-  ready: number,
-  holds: readonly Hold[],
-  busy: boolean,
+  {
+    ready,
+    holds,
+    isBusy,
+    isSick,
+  }: { ready: number; holds: readonly Hold[]; isBusy: boolean; isSick: boolean },
 ): Phase {
   if (blueprint.deleting) return 'Deleting';
   if (input.observed === undefined || input.plan === undefined) return 'Pending';
@@ -157,22 +162,13 @@ function phaseOf(
   if (troubles.length > 0) return 'Degraded';
   const acting = input.plan.actions.some((action) => action.blueprint === blueprint.name);
   const waits = holds.length > 0 && holds.every(({ reason }) => reason === 'WaitingForDependency');
-  if (waits && ready === 0 && !acting && !busy) return 'Pending';
+  if (waits && ready === 0 && !acting && !isBusy) return 'Pending';
   // A pause of which nothing comes is no work.
   const isHeld = holds.some(({ key, reason }) => reason !== 'Paused' || key !== blueprint.name);
-  if (acting || busy || isHeld) return 'Reconciling';
+  if (acting || isBusy || isHeld) return 'Reconciling';
   if (ready === blueprint.services.length) return 'Running';
   const starting = blueprint.services.length > ready && input.engineAway === undefined;
-  return starting && !hasUnhealthy(input, blueprint) ? 'Reconciling' : 'Degraded';
-}
-
-function hasUnhealthy(input: ReportInput, blueprint: DesiredBlueprint): boolean {
-  return (input.observed?.containers ?? []).some(
-    (container) =>
-      container.labels[LABEL.deployment] === blueprint.name &&
-      (container.health === 'unhealthy' ||
-        reportOf(container, input.observed?.probes)?.own.state === 'unhealthy'),
-  );
+  return starting && !isSick ? 'Reconciling' : 'Degraded';
 }
 
 function waitingOf(input: ReportInput, blueprint: DesiredBlueprint, hold: Hold): Waiting {

@@ -296,3 +296,31 @@ simulation(
     assert.deepEqual(heard, ['2 false']);
   },
 );
+
+simulation('converged is never said between the calls of a change', async (sim) => {
+  await deployed(sim, TWO, 1);
+  const changes: readonly (() => void)[] = [
+    () =>
+      sim.deploy(
+        deployment(
+          'web',
+          TWO.map((one) => ({ ...one, environment: { V: '2' } })),
+        ),
+      ),
+    () => sim.deploy(deployment('web', TWO, { replicas: 3 })),
+    () => sim.deploy(deployment('web', TWO, { replicas: 0 })),
+    () => sim.undeploy('web'),
+  ];
+  for (const change of changes) {
+    change();
+    await sim.until(() => !sim.status().converged, 'the change was seen');
+    let early = 0;
+    await sim.until(() => {
+      if (!sim.status().converged) return false;
+      if (sim.goal.met()) return true;
+      early += 1;
+      return false;
+    }, 'converged on the goal');
+    assert.equal(early, 0, sim.account());
+  }
+});
