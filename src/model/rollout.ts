@@ -9,6 +9,8 @@ export interface Rollout {
   /** Versions that are not tried again; oldest first. */
   bad: readonly BadVersion[];
   pause?: Pause;
+  /** The version that is asked for, by `contentHash`, and when it came; wall time, epoch milliseconds. */
+  arrived?: { hash: string; at: number };
 }
 
 export interface GoodVersion {
@@ -16,6 +18,8 @@ export interface GoodVersion {
   version: DesiredBlueprint;
   /** Ids of the images its containers were made of. */
   imageIds: readonly string[];
+  /** When it came; wall time, epoch milliseconds. */
+  arrivedAt?: number;
 }
 
 export interface BadVersion {
@@ -27,6 +31,8 @@ export interface BadVersion {
   message: string;
   /** Wall time, epoch milliseconds. */
   since: number;
+  /** Not found bad itself: it came along with that version of another blueprint, and is tried again with its next one. */
+  with?: { blueprint: string; hash: string };
 }
 
 /** Nothing is replaced until an operator says so; healing goes on. */

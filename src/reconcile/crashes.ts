@@ -71,7 +71,7 @@ export function endOf(
   // Between two attempts the times may be of different ones, and the code not be known yet.
   if (state === 'restarting')
     return {
-      token: `${id}:restarting`,
+      token: `${id}:restarting:${detail.restartCount}`,
       message: ranMs >= 0 && detail.exitCode !== 0 ? message : `does not stay up${error}`,
     };
   const isLeftToUs = policy === 'no' || policy === 'on-failure';

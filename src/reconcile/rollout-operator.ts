@@ -14,7 +14,7 @@ export function commandRollout(
     ? asked.blueprints.find((one) => one.name === name && !one.deleting)
     : undefined;
   if (blueprint === undefined) return { ok: false, text: `${name} is not in force on this node` };
-  const answer = COMMANDS[command](rollouts, blueprint);
+  const answer = COMMANDS[command](rollouts, blueprint, asked);
   if (answer.ok) {
     const detail = answer.text;
     rollouts.parts.journal.add('info', `${command} by an operator`, { blueprint: name, detail });
@@ -24,10 +24,10 @@ export function commandRollout(
   return answer;
 }
 
-type Handler = (rollouts: Rollouts, blueprint: DesiredBlueprint) => RolloutAnswer;
+type Handler = (rollouts: Rollouts, blueprint: DesiredBlueprint, asked: DesiredState) => RolloutAnswer;
 
 const COMMANDS: Readonly<Record<RolloutCommand, Handler>> = {
-  rollback: (rollouts, blueprint) => {
+  rollback: (rollouts, blueprint, asked) => {
     const { name } = blueprint;
     const record = rollouts.of(name);
     const hash = contentHash(blueprint);
@@ -36,11 +36,9 @@ const COMMANDS: Readonly<Record<RolloutCommand, Handler>> = {
       return { ok: false, text: `${name} has no other version that proved good here; nothing was touched` };
     if (record?.bad.some((bad) => bad.hash === hash))
       return { ok: true, text: `${name} is back at ${versionText(good.version)} already` };
-    rollouts.condemn(blueprint, 'RolledBack', 'an operator asked for it');
-    return {
-      ok: true,
-      text: `${name} goes back from ${versionText(blueprint)} to ${versionText(good.version)}`,
-    };
+    const along = rollouts.condemn(asked, blueprint, 'RolledBack', 'an operator asked for it');
+    const text = `${name} goes back from ${versionText(blueprint)} to ${versionText(good.version)}`;
+    return { ok: true, text: along.length === 0 ? text : `${text}, and with it ${along.join(', ')}` };
   },
   retry: (rollouts, blueprint) => {
     const { name } = blueprint;

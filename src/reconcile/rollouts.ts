@@ -1,23 +1,33 @@
 import type { Clock } from '../base/clock.ts';
-import { isoTime } from '../base/clock.ts';
 import { errorText } from '../base/errors.ts';
 import type { Outcome } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState, Service } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import type { Store } from '../model/ports.ts';
+import type { Reason } from '../model/reason.ts';
 import type { BadVersion, GoodVersion, Rollout, RolloutView } from '../model/rollout.ts';
 import type { Journal } from './journal.ts';
 import { keyOf } from './ownership.ts';
 import { updateOf } from './plan-strategy.ts';
 import { contentHash, inForce, isChanged, proof, versionText, wayBack } from './plan-version.ts';
+import { movedAlong } from './rollout-dependants.ts';
 import { aloneAndFailing, refusalOf, type VersionFailure } from './rollout-failures.ts';
+import { viewOf } from './rollout-view.ts';
 
 /** Good versions kept of each blueprint: the last good one, and the one before for an operator who dislikes it. */
 const GOOD_KEPT = 2;
 
 /** Bad versions kept of each blueprint; the oldest go first. */
 const BAD_KEPT = 8;
+
+/** A service of a version on trial that failed, and what there is to go back to. */
+interface FailedVersion {
+  blueprint: DesiredBlueprint;
+  service: Service;
+  failure: VersionFailure;
+  good: GoodVersion;
+}
 
 const NOTHING: Pick<Rollout, 'good' | 'bad'> = { good: [], bad: [] };
 
@@ -106,9 +116,13 @@ export class Rollouts {
 
   /** Changes the record of a blueprint. */
   change(blueprint: string, change: (record: Rollout) => Rollout): void {
-    this.#records.set(blueprint, change(this.#records.get(blueprint) ?? { blueprint, ...NOTHING }));
+    this.#note(blueprint, change);
     this.#memo = undefined;
     this.#isDirty = true;
+  }
+
+  #note(blueprint: string, change: (record: Rollout) => Rollout): void {
+    this.#records.set(blueprint, change(this.#records.get(blueprint) ?? { blueprint, ...NOTHING }));
   }
 
   /** What the planner gets to see. */
@@ -167,14 +181,15 @@ export class Rollouts {
 
   #judge(
     blueprint: DesiredBlueprint,
-    { owner }: DesiredState & { known: true },
+    asked: DesiredState & { known: true },
     observed: ObservedState,
     failures: readonly VersionFailure[],
   ): boolean {
-    const record = this.#records.get(blueprint.name);
+    const { owner } = asked;
     const hash = contentHash(blueprint);
-    if (record?.pause?.by === 'failure' && record.pause.hash !== hash)
-      this.change(blueprint.name, ({ pause: _pause, ...rest }) => rest);
+    const isFreed = this.#arrived(blueprint, asked, hash);
+    const record = this.#records.get(blueprint.name);
+    if (isFreed) return true;
     if (record?.bad.some((bad) => bad.hash === hash)) return false;
     if (record?.good[0] !== undefined && contentHash(record.good[0].version) === hash) return false;
     const monoMs = this.parts.clock.monoMs();
@@ -195,9 +210,38 @@ export class Rollouts {
       const failure =
         failures.find(({ key, specHash }) => key === service.key && specHash === service.specHash) ??
         aloneAndFailing(service, observed, owner, since, monoMs);
-      if (failure !== undefined && this.#failed(blueprint, service, failure, good)) return true;
+      if (failure !== undefined && this.#failed(asked, { blueprint, service, failure, good })) return true;
     }
     return false;
+  }
+
+  /** Notes the version that is asked for, and lets go what was said of another. true: one that only went back along with
+   *  another blueprint's is tried again. */
+  #arrived(
+    { name }: DesiredBlueprint,
+    { blueprints }: DesiredState & { known: true },
+    hash: string,
+  ): boolean {
+    const record = this.#records.get(name);
+    // Not worth a write of its own: after a kill it is noted once more.
+    if (record?.arrived?.hash !== hash && !record?.good.some(({ version }) => contentHash(version) === hash))
+      this.#note(name, (before) => ({ ...before, arrived: { hash, at: this.parts.clock.now() } }));
+    if (record?.pause?.by === 'failure' && record.pause.hash !== hash)
+      this.change(name, ({ pause: _pause, ...rest }) => rest);
+    const isBack = ({ with: other }: BadVersion) => {
+      const cause = blueprints.find((one) => one.name === other?.blueprint);
+      const itsBad = this.#records.get(other?.blueprint ?? '')?.bad ?? [];
+      return (
+        cause !== undefined &&
+        contentHash(cause) === other?.hash &&
+        itsBad.some((bad) => bad.hash === other.hash)
+      );
+    };
+    const bad = record?.bad.filter((one) => one.with === undefined || isBack(one)) ?? [];
+    if (bad.length === (record?.bad.length ?? 0)) return false;
+    this.change(name, (before) => ({ ...before, bad }));
+    this.parts.onTurn(name);
+    return true;
   }
 
   #wakeBy(monoMs: number | undefined): void {
@@ -223,25 +267,23 @@ export class Rollouts {
         const other = contentHash(version);
         return other !== hash && !record.bad.some((bad) => bad.hash === other);
       });
-      return { ...record, good: [good, ...others].slice(0, GOOD_KEPT) };
+      const { arrived, ...rest } = record;
+      const when = arrived?.hash === hash ? { arrivedAt: arrived.at } : {};
+      return { ...rest, good: [{ ...good, ...when }, ...others].slice(0, GOOD_KEPT) };
     });
   }
 
   /** true: the blueprint goes back to `good`. */
-  #failed(
-    blueprint: DesiredBlueprint,
-    service: Service,
-    { reason, message }: VersionFailure,
-    good: GoodVersion,
-  ): boolean {
+  #failed(asked: DesiredState, { blueprint, service, failure, good }: FailedVersion): boolean {
+    const { reason, message } = failure;
     const { onFailure } = updateOf(service);
     const { name } = blueprint;
     const why = `${service.containerName}: ${message}`;
     const hash = contentHash(blueprint);
     if (onFailure === 'rollback') {
-      this.condemn(blueprint, reason, why);
       const detail = `from ${versionText(blueprint)} to ${versionText(good.version)}: ${why}`;
       this.parts.journal.add('warn', 'version rolled back', { blueprint: name, reason, detail });
+      this.condemn(asked, blueprint, reason, why);
       return true;
     }
     if (onFailure === 'pause' && this.#records.get(name)?.pause === undefined) {
@@ -255,18 +297,33 @@ export class Rollouts {
     return false;
   }
 
-  /** The version is not tried again until its content changes, or an operator says so. */
-  condemn(blueprint: DesiredBlueprint, reason: BadVersion['reason'], message: string): void {
-    const bad: BadVersion = {
-      hash: contentHash(blueprint),
-      label: versionText(blueprint),
-      reason,
-      message,
-      since: this.parts.clock.now(),
-    };
+  /** The version is not tried again until its content changes, or an operator says so; nor are those of its dependants that
+   *  came along. Returns the names of these. */
+  condemn(asked: DesiredState, blueprint: DesiredBlueprint, reason: Reason, message: string): string[] {
+    const blueprints = asked.known ? asked.blueprints : [];
+    const along = movedAlong(blueprints, this.#records, blueprint);
+    this.#condemn(blueprint, { reason, message });
+    const cause = { blueprint: blueprint.name, hash: contentHash(blueprint) };
+    for (const dependant of along) {
+      const { name } = dependant;
+      const detail = `from ${versionText(dependant)}, along with ${cause.blueprint}, on which it depends`;
+      this.parts.journal.add('warn', 'version rolled back', {
+        blueprint: name,
+        reason: 'RolledBack',
+        detail,
+      });
+      const words = `it came along with the version of ${cause.blueprint} that went back`;
+      this.#condemn(dependant, { reason: 'RolledBack', message: words, with: cause });
+    }
+    return along.map(({ name }) => name);
+  }
+
+  #condemn(blueprint: DesiredBlueprint, said: Pick<BadVersion, 'reason' | 'message' | 'with'>): void {
+    const hash = contentHash(blueprint);
+    const bad: BadVersion = { hash, label: versionText(blueprint), ...said, since: this.parts.clock.now() };
     this.change(blueprint.name, (record) => ({
       ...record,
-      bad: [...record.bad.filter(({ hash }) => hash !== bad.hash), bad].slice(-BAD_KEPT),
+      bad: [...record.bad.filter((one) => one.hash !== hash), bad].slice(-BAD_KEPT),
     }));
     this.parts.onTurn(blueprint.name);
   }
@@ -283,26 +340,4 @@ function isLooping(observed: ObservedState): (failure: VersionFailure) => boolea
     ),
   );
   return ({ key }) => looping.has(key);
-}
-
-function viewOf(blueprint: DesiredBlueprint, record: Rollout): RolloutView | undefined {
-  const hash = contentHash(blueprint);
-  const bad = record.bad.find((one) => one.hash === hash);
-  const good = bad === undefined ? undefined : wayBack(record, hash);
-  const { pause } = record;
-  const isPaused = pause !== undefined && (pause.by === 'operator' || pause.hash === hash);
-  const notices: RolloutView['notices'][number][] = [];
-  if (bad !== undefined && good !== undefined)
-    notices.push({
-      reason: 'RolledBack',
-      message: `from ${bad.label} to ${versionText(good.version)} at ${isoTime(bad.since)}: ${bad.message}; until the blueprint changes, or colonies-edge retry ${blueprint.name}`,
-    });
-  if (isPaused)
-    notices.push({
-      reason: 'Paused',
-      message: `${pause.message}, since ${isoTime(pause.since)}; colonies-edge resume ${blueprint.name} goes on`,
-    });
-  if (notices.length === 0) return undefined;
-  // The way back is open also while all else waits.
-  return { notices, ...(isPaused && good === undefined ? { paused: pause.message } : {}) };
 }

@@ -132,8 +132,24 @@ const memory = v.looseObject({
 const rollouts = v.array(
   v.looseObject({
     blueprint: text,
-    good: v.array(v.looseObject({ version: desiredBlueprint, imageIds: strings })),
-    bad: v.array(v.looseObject({ hash: text, label: text, reason, message: text, since: v.number() })),
+    good: v.array(
+      v.looseObject({
+        version: desiredBlueprint,
+        imageIds: strings,
+        arrivedAt: v.exactOptional(v.number()),
+      }),
+    ),
+    bad: v.array(
+      v.looseObject({
+        hash: text,
+        label: text,
+        reason,
+        message: text,
+        since: v.number(),
+        with: v.exactOptional(v.looseObject({ blueprint: text, hash: text })),
+      }),
+    ),
+    arrived: v.exactOptional(v.looseObject({ hash: text, at: v.number() })),
     pause: v.exactOptional(
       v.looseObject({
         by: v.picklist(['operator', 'failure']),
