@@ -91,6 +91,20 @@ test('a program that is not in the container is a hook that failed', async () =>
   assert.equal(await idOf('none'), id);
 });
 
+test('a command in the container that does not end in time has failed, with what it had said', async () => {
+  const hooks = { beforeUpdate: { exec: ['sh', '-c', 'echo begun; exec sleep 1000'], timeout: '1s' } };
+  const id = await deployed('late', of('late', '1', { hooks }));
+  agent.write('late.json', of('late', '2', { hooks }));
+  await holds(
+    'late',
+    'HookFailed',
+    /\(exec sh\) did not end within 1 s \(it may still run in the container\): begun$/,
+  );
+  assert.equal(await idOf('late'), id);
+  agent.remove('late.json');
+  await agent.until(async () => (await idOf('late')) === undefined, 'it is gone');
+});
+
 test('an executable that does not end in time goes with all it has started, and the update waits', async () => {
   const hooks = { beforeUpdate: { run: 'slow', timeout: '1s' } };
   executable('slow', `echo begun; sleep 1000 & echo $! > ${notes}.pid; wait`);
@@ -123,19 +137,20 @@ test('an executable is run with the facts and without secrets; others must not h
 });
 
 test('on-rollback runs in the container that serves again', async () => {
-  const update = { hooks: { onRollback: { exec: ['touch', '/tmp/back'] } } };
+  const update = { healthyAfter: '5s', hooks: { onRollback: { exec: ['touch', '/tmp/back'] } } };
   const id = await deployed('back', of('back', '1', update));
   const isKnown = () =>
     ['a', 'b'].some((side) => {
       const file = join(agent.stateDir, `rollouts.${side}`);
       return existsSync(file) && readFileSync(file, 'utf8').includes(`${prefix}-back`);
     });
-  await agent.until(isKnown, 'it has proved good');
+  await agent.until(isKnown, 'it has proved good', 60_000);
   agent.write('back.json', of('back', '2', update, { command: ['sh', '-c', 'sleep 0.2; exit 1'] }));
-  await agent.until(async () => (await waitOf('back'))?.reason === 'RolledBack', 'it is rolled back', 60_000);
+  await agent.until(async () => (await waitOf('back'))?.reason === 'RolledBack', 'it is rolled back', 90_000);
   await agent.until(
     async () => (await engine.exec(id, 'test', '-e', '/tmp/back')).code === 0,
     'the hook has run in it',
+    60_000,
   );
   const events = await agent.events();
   assert.equal(events.filter(({ cause }) => cause?.startsWith('it serves again')).length, 1);
