@@ -5,8 +5,10 @@ import type { ObservedContainer } from '../model/observed.ts';
 import type { HookName, HookSpec, Replacement } from '../model/update.ts';
 import { gateOf } from './plan-gate.ts';
 import { isFree, isGoingBack } from './plan-lock.ts';
+import { isCompleted } from './plan-steps.ts';
 import { updateOf } from './plan-strategy.ts';
 import type { Planning } from './planning.ts';
+import { holding } from './setback.ts';
 
 /** A before-update hook that passed counts this long for a container that still runs, milliseconds. */
 const PASSED_COUNTS_MS = 600_000;
@@ -25,11 +27,10 @@ function isPrepared(planning: Planning, service: Service, old: ObservedContainer
   const { observed, monoMs } = planning;
   if (beforeUpdate === undefined || isGoingBack(observed, service.blueprint)) return true;
   const isUp = old.state === 'running';
-  // There is nobody in it to prepare anything.
-  if ('exec' in beforeUpdate && !isUp) return true;
   const passed = observed.updates.passed.get(service.key);
   const isPassed = passed?.from === old.id && passed.toHash === service.specHash;
   if (isPassed && (!isUp || monoMs - passed.atMs <= PASSED_COUNTS_MS)) return true;
+  if ('exec' in beforeUpdate && !isUp) return isGone(planning, service, old);
   const replacement = replacementOf(service, old);
   planning.act(hookAction(service, old, 'before-update', beforeUpdate, replacement));
   planning.hold({
@@ -37,6 +38,20 @@ function isPrepared(planning: Planning, service: Service, old: ObservedContainer
     blueprint: service.blueprint,
     reason: 'Working',
     message: `the before-update hook of ${old.name} runs`,
+  });
+  return false;
+}
+
+/** false: what only died is started again first, so that a death lets no update through that its hook holds. */
+function isGone(planning: Planning, service: Service, old: ObservedContainer): boolean {
+  const oldHash = old.labels[LABEL.specHash] ?? '';
+  const isFailing = holding(planning.observed.setbacks, service.key, oldHash, planning.monoMs) !== undefined;
+  if (old.state !== 'exited' || isFailing || isCompleted(service, old)) return true;
+  planning.hold({
+    key: service.key,
+    blueprint: service.blueprint,
+    reason: 'Working',
+    message: `${old.name} has to run for its before-update hook`,
   });
   return false;
 }
