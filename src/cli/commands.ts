@@ -1,4 +1,5 @@
 import type { Call } from './call.ts';
+import { UPDATE_COMMANDS } from './commands-update.ts';
 
 /** A command's own flag. */
 export interface Flag {
@@ -111,52 +112,7 @@ export const COMMANDS: readonly Command[] = [
     ],
     run: async (call) => (await import('./events.ts')).events(call),
   },
-  {
-    name: 'rollback',
-    summary: 'Go back to the version of a blueprint that proved good before.',
-    args: 'NAME',
-    maxArgs: 1,
-    minArgs: 1,
-    flags: [],
-    options: ['socket', 'config'],
-    examples: [['colonies-edge rollback web', 'the present version is not tried again until it changes']],
-    notes: 'Kept over restarts. Exit code 1 when there is nothing to go back to.',
-    run: async (call) => (await import('./rollout.ts')).rollout(call, 'rollback'),
-  },
-  {
-    name: 'retry',
-    summary: 'Try again now: a version that was rolled back, or whatever failed.',
-    args: 'NAME',
-    maxArgs: 1,
-    minArgs: 1,
-    flags: [],
-    options: ['socket', 'config'],
-    examples: [['colonies-edge retry web', 'after what was in its way has been mended']],
-    run: async (call) => (await import('./rollout.ts')).rollout(call, 'retry'),
-  },
-  {
-    name: 'pause',
-    summary: 'Replace no container of a blueprint until it is resumed.',
-    args: 'NAME',
-    maxArgs: 1,
-    minArgs: 1,
-    flags: [],
-    options: ['socket', 'config'],
-    examples: [['colonies-edge pause web', 'new versions wait; what dies is started again all the same']],
-    notes: 'Kept over restarts, and shown in status.',
-    run: async (call) => (await import('./rollout.ts')).rollout(call, 'pause'),
-  },
-  {
-    name: 'resume',
-    summary: 'Go on with the versions of a blueprint that was paused.',
-    args: 'NAME',
-    maxArgs: 1,
-    minArgs: 1,
-    flags: [],
-    options: ['socket', 'config'],
-    examples: [['colonies-edge resume web', 'also after a version that failed with onFailure: pause']],
-    run: async (call) => (await import('./rollout.ts')).rollout(call, 'resume'),
-  },
+  ...UPDATE_COMMANDS,
   {
     name: 'confirm-removal',
     summary: 'Let the blueprints go that went missing on the server all at once.',

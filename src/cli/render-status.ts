@@ -30,6 +30,7 @@ export function renderStatus(status: AgentStatus, look: Look): string {
     ...troubleLines(status, look),
     '',
     ...tableLines(status, look),
+    ...lockLines(status, look),
     ...pullLines(status, look),
     ...refusalLines(status, look),
   ];
@@ -201,6 +202,16 @@ function problemLines(report: BlueprintReport, status: AgentStatus, look: Look):
   if (length > 0)
     say(`${length} ${length === 1 ? 'warning' : 'warnings'}: colonies-edge status ${report.name}`);
   return lines.map((line) => look.paint('dim', line));
+}
+
+/** `locked: web by root for 5m, until 2026-...: backup` */
+function lockLines({ locks = [] }: Partial<AgentStatus>, look: Look): string[] {
+  return locks.flatMap(({ name, owner, reason, since, until }) => {
+    const end = until === undefined ? 'until that ends' : `until ${until}`;
+    const why = reason === '' ? '' : `: ${reason}`;
+    const text = `locked: ${name} by ${owner} for ${ageOf(since, look)}, ${end}${why}`;
+    return indented(printable(text), look, '  ', '').map((line) => look.paint('yellow', line));
+  });
 }
 
 function pullLines(status: AgentStatus, look: Look): string[] {

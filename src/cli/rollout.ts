@@ -9,7 +9,9 @@ export async function rollout(call: Call, command: RolloutCommand): Promise<numb
   const config = await call.config();
   const { out, err, signal } = call.io;
   const [name = ''] = call.args;
-  const answer = await createAgentClient(config.socket).commandRollout(command, name, { signal });
+  const client = createAgentClient(config.socket);
+  if (call.has('override-locks')) await client.commandLock({ command: 'override', name }, { signal });
+  const answer = await client.commandRollout(command, name, { signal });
   if (call.json) writeJson(out, answer);
   else (answer.ok ? out : err).write(`${printable(answer.text)}\n`);
   return answer.ok ? EXIT.ok : EXIT.failed;

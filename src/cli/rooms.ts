@@ -55,6 +55,12 @@ export async function openRooms(
         prober: {
           probe: async (check, signal) => (await import('../probe/probe.ts')).probe(clock, check, signal),
         },
+        hooks: {
+          run: async (name, options, signal) => {
+            const { createHookRunner } = await import('../hooks/run.ts');
+            return createHookRunner(config.hooksDir, clock).run(name, options, signal);
+          },
+        },
         store,
         source:
           blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),

@@ -142,6 +142,17 @@ export const OPTIONS = {
     fallback: () => 'colonies_default',
     decode: decodeText('a network name: letters, digits and _.-', /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/),
   }),
+  hooksDir: option<string | undefined>({
+    flag: 'hooks-dir',
+    key: 'hooksDir',
+    placeholder: 'DIR',
+    group: 'Desired state',
+    help: 'Folder of the executables that blueprints may name as hooks of updates. "none": there are none.',
+    defaultText: `${ETC}/hooks`,
+    fallback: () => `${ETC}/hooks`,
+    decode: decodePathOrNone,
+    show: (path) => path ?? 'none',
+  }),
   registries: option<string | undefined>({
     flag: 'registries',
     key: 'registries',

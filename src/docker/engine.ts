@@ -3,10 +3,12 @@ import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Engine, EngineDisk, EngineEvent } from '../model/ports.ts';
+import { readContainerFile } from './archive.ts';
 import { DEFAULT_DEADLINES, type Deadlines } from './deadlines.ts';
 import { decodeListing } from './decode.ts';
 import { createEngineDisk } from './engine-disk.ts';
 import { watchEvents } from './events.ts';
+import { execIn } from './exec.ts';
 import { listAt, numberAt, objectAt } from './json.ts';
 import { type LogLine, type LogOptions, readLogs } from './logs.ts';
 import { Observer } from './observer.ts';
@@ -98,6 +100,14 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
         // Its event may come later than the next look.
         if (id !== '') observer.containerChanged(id);
       }
+    },
+    async readFile(id, path, headBytes, signal) {
+      const { api } = await versions.version(signal);
+      return readContainerFile({ transport, api, deadlines }, { id, path, headBytes }, signal);
+    },
+    async exec(id, command, signal) {
+      const { api } = await versions.version(signal);
+      return execIn({ transport, api, deadlines, clock }, id, command, signal);
     },
     async pull(image, { signal, onProgress }) {
       const { api } = await versions.version(signal);

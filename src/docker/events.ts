@@ -19,6 +19,10 @@ export interface DecodedEvent {
 
 const TYPES: ReadonlySet<string> = new Set(['container', 'image', 'network', 'volume']);
 
+/** Beside these each health check is an exec, with three events every interval. A mount is said by the start too, and a file
+ *  that is read changes nothing. */
+const SAY_NOTHING: ReadonlySet<string> = new Set(['mount', 'unmount', 'archive-path']);
+
 /** Podman's words for what Docker calls otherwise. */
 const PODMAN_WORDS: Readonly<Record<string, string>> = { died: 'die', remove: 'destroy' };
 
@@ -27,9 +31,7 @@ export function decodeEvent(json: unknown): DecodedEvent | undefined {
   const type = textAt(json, 'Type');
   const word = textAt(json, 'Action') || textAt(json, 'status');
   const action = type === 'container' ? (PODMAN_WORDS[word] ?? word) : word;
-  // Each health check is an exec: three events every interval that say nothing. Nor do mounts: a start says it too.
-  if (!TYPES.has(type) || action.startsWith('exec_') || action === 'mount' || action === 'unmount')
-    return undefined;
+  if (!TYPES.has(type) || action.startsWith('exec_') || SAY_NOTHING.has(action)) return undefined;
   const actor = objectAt(json, 'Actor');
   const attributes = objectAt(actor, 'Attributes');
   const id = textAt(actor, 'ID') || textAt(json, 'id');

@@ -34,6 +34,8 @@ export interface Answer {
 /** Body chunks, read as they come; leaving the loop early closes the connection. */
 export interface Stream {
   contentType: string;
+  /** A header of the answer by its lower-case name; empty when it is not there. */
+  header(name: string): string;
   chunks: AsyncIterable<Uint8Array>;
   deadline: Deadline;
 }
@@ -129,7 +131,8 @@ export function createTransport(options: {
         }
         deadline.lift();
         const chunks = bodyChunks(response, (error) => failure(error, call, deadline), deadline);
-        return { contentType: String(response.headers['content-type'] ?? ''), chunks, deadline };
+        const header = (name: string) => String(response.headers[name] ?? '');
+        return { contentType: header('content-type'), header, chunks, deadline };
       } catch (error) {
         deadline.done();
         throw error instanceof EdgeError && !deadline.signal.aborted ? error : failure(error, call, deadline);

@@ -1,6 +1,7 @@
 import type { HealthcheckSpec, RestartSpec } from '../model/container.ts';
 import type { Dependency, ProbeSpec, Service, UpdateSpec } from '../model/desired.ts';
 import { Fields, isObject } from './fields.ts';
+import { readHooks, readLockFile } from './hooks.ts';
 import type { NetworkMode } from './network.ts';
 import type { LocatedPort } from './ports.ts';
 import { readDurationMs } from './quantity.ts';
@@ -146,6 +147,8 @@ export function readUpdate(fields: Fields): UpdateSpec | undefined {
     healthyAfterMs: readDurationMs(update, 'healthyAfter') ?? 5000,
     deadlineMs: readDurationMs(update, 'deadline') ?? 5 * 60_000,
     onFailure: update.oneOf('onFailure', ['rollback', 'pause', 'continue']) ?? 'rollback',
+    ...readLockFile(update),
+    ...readHooks(update),
   };
   update.done();
   return spec;

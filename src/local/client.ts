@@ -4,6 +4,7 @@ import type { GcReport } from '../model/disk.ts';
 import type { LinkClass } from '../model/link.ts';
 import type { RolloutAnswer, RolloutCommand } from '../model/rollout.ts';
 import type { AgentEvent, AgentStatus, PlanReport } from '../model/status.ts';
+import type { LockAnswer, LockCommand } from '../model/update.ts';
 
 /** No answer is larger, unless something else listens there. */
 const MAX_ANSWER_LENGTH = 64 * 1024 * 1024;
@@ -32,12 +33,24 @@ export interface AgentClient {
   confirmRemoval(options: AskOptions): Promise<readonly string[]>;
   /** Asks something of the roll-out of a blueprint; what came of it. */
   commandRollout(command: RolloutCommand, name: string, options: AskOptions): Promise<RolloutAnswer>;
+  /** Locks for a time, unlocks, or passes over locks. */
+  commandLock(command: LockCommand, options: AskOptions): Promise<LockAnswer>;
+  /** Locks for as long as this process, or the connection, lasts. */
+  holdLock(command: LockCommand, options: AskOptions): Promise<HeldLock>;
   /** Switches what the link may cost, until the agent ends. */
   setLinkClass(linkClass: LinkClass, options: AskOptions): Promise<void>;
   /** Has the agent remove what it may, or only say what. */
   collectGarbage(dryRun: boolean, options: AskOptions): Promise<GcReport>;
   /** Events with `seq` greater than `after`; with `follow` it ends only when the agent or the signal does. */
   events(after: number, options: AskOptions & { follow: boolean }): AsyncGenerator<EventLine>;
+}
+
+/** A lock that ends with its connection. */
+export interface HeldLock {
+  answer: LockAnswer;
+  /** Resolves when the agent has gone, or the lock was closed. */
+  ended: Promise<void>;
+  close(): void;
 }
 
 export function createAgentClient(path: string): AgentClient {
@@ -63,6 +76,21 @@ export function createAgentClient(path: string): AgentClient {
       if (typeof ok === 'boolean' && typeof text === 'string') return { ok, text };
       throw strange(path, 'its answer has another form; is the agent of another version?');
     },
+    async commandLock(command, options) {
+      return lockAnswer(await askJson(path, lockRoute(command), options, 'POST'), path);
+    },
+    async holdLock(command, options) {
+      const response = await ask(path, lockRoute(command), options, 'POST');
+      response.socket.setTimeout(0);
+      const ended = new Promise<void>((resolve) => response.on('close', () => resolve()));
+      const close = () => response.destroy();
+      const read = lines(response, path, options);
+      const { value } = await read.next();
+      const answer = lockAnswer(value === undefined ? undefined : parseJson(value, path), path);
+      // Nothing more comes; the end of the stream is the end of the connection.
+      read.next().then(close, close);
+      return { answer, ended, close };
+    },
     async setLinkClass(linkClass, options) {
       await askJson(path, `/v1/link-class?to=${linkClass}`, options, 'POST');
     },
@@ -79,6 +107,23 @@ export function createAgentClient(path: string): AgentClient {
       for await (const line of lines(response, path, options)) yield decodeLine(line, path);
     },
   };
+}
+
+function lockRoute(command: LockCommand): string {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(command))
+    query.set(LOCK_WORDS[key] ?? key, value === true ? '1' : String(value));
+  return `/v1/lock?${query.toString()}`;
+}
+
+/** Members of a command about locks as the interface calls them, where that is another word. */
+const LOCK_WORDS: Readonly<Record<string, string>> = { ttlMs: 'ttl', isHeld: 'hold' };
+
+function lockAnswer(value: unknown, path: string): LockAnswer {
+  const { ok, text, id } = membersOf(value);
+  if (typeof ok === 'boolean' && typeof text === 'string')
+    return { ok, text, ...(typeof id === 'string' ? { id } : {}) };
+  throw strange(path, 'its answer has another form; is the agent of another version?');
 }
 
 type Members = Readonly<Record<string, unknown>>;

@@ -4,6 +4,7 @@ import type { Logger } from '../base/log.ts';
 import { ROLLOUT_COMMANDS } from '../model/rollout.ts';
 import type { AgentView } from '../model/status.ts';
 import { createFollowers, eventLine, type Followers } from './followers.ts';
+import { createLockDoor, type LockDoor } from './locks.ts';
 import { metricsText } from './metrics.ts';
 import { listenOn } from './socket.ts';
 
@@ -29,12 +30,13 @@ export interface LocalServer {
  * The agent's own HTTP interface over a Unix socket: `GET /v1/status`, `/v1/plan`, `/v1/events?after=N[&follow=1]`
  * (newline-delimited JSON) and `/v1/metrics` (Prometheus text); `POST /v1/confirm-removal` gives the names that it sets
  * free, `POST /v1/link-class?to=normal|metered` the class that is in force then, `POST /v1/gc[?dry-run=1]` a `GcReport`,
- * `POST /v1/rollout?command=C&name=N` what came of it.
+ * `POST /v1/rollout?command=C&name=N` what came of it, `POST /v1/lock?...` (`locks.ts`) too.
  * Every answer closes its connection. Throws as `listenOn`.
  */
 export async function startLocalServer(options: LocalServerOptions): Promise<LocalServer> {
   const idleMs = options.idleMs ?? 10_000;
   const followers = createFollowers(options.view, idleMs);
+  const locks = createLockDoor(options.view);
   const server = createServer(
     {
       requestTimeout: idleMs,
@@ -43,7 +45,7 @@ export async function startLocalServer(options: LocalServerOptions): Promise<Loc
     },
     (request, response) => {
       try {
-        answer(request, response, options, followers);
+        answer(request, response, options, { followers, locks });
       } catch (error) {
         options.log.error('local request failed', { path: request.url, error: errorText(error) });
         if (response.headersSent) response.destroy();
@@ -60,6 +62,7 @@ export async function startLocalServer(options: LocalServerOptions): Promise<Loc
   return {
     close: () =>
       new Promise((resolve) => {
+        locks.close();
         followers.close();
         server.close(() => resolve());
         server.closeAllConnections();
@@ -71,7 +74,7 @@ function answer(
   request: IncomingMessage,
   response: ServerResponse,
   options: LocalServerOptions,
-  followers: Followers,
+  { followers, locks }: { followers: Followers; locks: LockDoor },
 ): void {
   request.resume();
   const url = new URL(request.url ?? '/', 'http://agent');
@@ -79,7 +82,7 @@ function answer(
   if (!ROUTES.includes(route)) {
     sendProblem(response, 404, `there is no ${route}; there are ${ROUTES.join(', ')}`);
   } else if (CHANGING.includes(route)) {
-    if (request.method === 'POST') change(response, url, options.view);
+    if (request.method === 'POST') change(response, url, options.view, locks);
     else {
       response.setHeader('allow', 'POST');
       sendProblem(response, 405, `${request.method} is not possible; ${route} changes something: POST`);
@@ -98,11 +101,12 @@ const CONFIRM = '/v1/confirm-removal';
 const LINK_CLASS = '/v1/link-class';
 const GC = '/v1/gc';
 const ROLLOUT = '/v1/rollout';
-const CHANGING = [CONFIRM, LINK_CLASS, GC, ROLLOUT];
+const LOCK = '/v1/lock';
+const CHANGING = [CONFIRM, LINK_CLASS, GC, ROLLOUT, LOCK];
 const ROUTES = ['/v1/status', '/v1/plan', '/v1/events', '/v1/metrics', ...CHANGING];
 
 /** The routes that change something. */
-function change(response: ServerResponse, url: URL, view: AgentView): void {
+function change(response: ServerResponse, url: URL, view: AgentView, locks: LockDoor): void {
   if (url.pathname === CONFIRM) {
     sendJson(response, 200, { names: view.confirmRemoval() });
     return;
@@ -113,6 +117,11 @@ function change(response: ServerResponse, url: URL, view: AgentView): void {
   }
   if (url.pathname === ROLLOUT) {
     changeRollout(response, url.searchParams, view);
+    return;
+  }
+  if (url.pathname === LOCK) {
+    const reply = locks.ask(response, url.searchParams);
+    if (reply !== undefined) sendJson(response, reply.status, reply.body);
     return;
   }
   const linkClass = url.searchParams.get('to');

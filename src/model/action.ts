@@ -1,5 +1,6 @@
 import type { ContainerSpec, LimitSpec, RestartSpec } from './container.ts';
 import type { Reason } from './reason.ts';
+import type { ContainerFile, HookName, HookSpec, Replacement } from './update.ts';
 
 /** What every action carries. */
 interface ActionBase {
@@ -79,6 +80,29 @@ export type Action =
   | (ActionBase & { kind: 'removeContainer'; id: string; name: string; specHash: string; force: boolean })
   | (ActionBase & { kind: 'removeNetwork'; id: string; name: string })
   | (ActionBase & { kind: 'removeVolume'; name: string })
+  /** Looks at a file in the container that would hold its replacement off. */
+  | (ActionBase & {
+      kind: 'checkLock';
+      id: string;
+      name: string;
+      specHash: string;
+      path: string;
+      ttlMs: number;
+      /** When the container was started, epoch milliseconds; absent where that is not known. */
+      startedAt?: number;
+    })
+  /** `id`, `name`: the container that an `exec` is run in. */
+  | (ActionBase & {
+      kind: 'runHook';
+      id: string;
+      name: string;
+      specHash: string;
+      hook: HookName;
+      spec: HookSpec;
+      env: Readonly<Record<string, string>>;
+      /** What the replacement is from, container id. */
+      from: string;
+    })
   /** By id and never by force: an image that is in use stays. */
   | (ActionBase & { kind: 'removeImage'; id: string; name: string });
 
@@ -115,10 +139,22 @@ export interface Plan {
   finished: readonly string[];
   /** Services, by key, whose start is under way or begins with this plan, and that others have to wait for; absent: none. */
   starting?: readonly string[];
+  /** Replacements that begin when they are on disk, as hooks have to run after them; absent: none. */
+  noted?: readonly Replacement[];
+  /** Service keys of replacements after which no hook has to run any more; absent: none. */
+  ended?: readonly string[];
 }
 
 /** What came of an action. */
 export type Outcome = { action: Action; tookMs: number } & (
-  | { ok: true; id?: string; warnings?: readonly string[] }
+  | {
+      ok: true;
+      id?: string;
+      warnings?: readonly string[];
+      /** `checkLock`: undefined when the file is not there. */
+      file?: ContainerFile | undefined;
+      /** `runHook`: the end of what it wrote, one line. */
+      output?: string;
+    }
   | { ok: false; code: string; reason: Reason; message: string; permanent: boolean; engineOutage: boolean }
 );

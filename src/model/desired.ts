@@ -2,6 +2,7 @@ import type { Blueprint, JsonObject } from './blueprint.ts';
 import type { ContainerSpec } from './container.ts';
 import type { Problem } from './problem.ts';
 import type { Reason } from './reason.ts';
+import type { HooksSpec, LockFileSpec } from './update.ts';
 
 /**
  * What all blueprints ask of this node, validated and hashed. `known: false` is not an empty state: it means that
@@ -111,6 +112,8 @@ export interface UpdateSpec {
   healthyAfterMs: number;
   deadlineMs: number;
   onFailure: 'rollback' | 'pause' | 'continue';
+  lockFile?: LockFileSpec;
+  hooks?: HooksSpec;
 }
 
 /** A document, or a version of a blueprint, that was not taken. Its last valid version, if any, stays in force. */

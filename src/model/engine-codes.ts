@@ -99,6 +99,8 @@ const BY_ACTION: Readonly<Record<ActionKind, Reason>> = {
   removeNetwork: 'RemoveFailed',
   removeVolume: 'VolumeInUse',
   removeImage: 'RemoveFailed',
+  checkLock: 'UpdateLocked',
+  runHook: 'HookFailed',
 };
 
 /** The word for a failure: by its code where that is exact, else by what was tried; outages are `EngineUnavailable`. */

@@ -5,6 +5,7 @@ import type { DiskUse, ImageSize, PulledImage, StockImage } from './disk.ts';
 import type { EngineSnapshot, Setback } from './observed.ts';
 import type { Problem } from './problem.ts';
 import type { Rollout } from './rollout.ts';
+import type { ContainerFile, HookResult, Replacement, UpdateLock } from './update.ts';
 
 /** What a look at the engine should include beside the containers and networks. */
 export interface Wanted {
@@ -45,9 +46,31 @@ export interface Engine {
     image: string,
     options: { signal: AbortSignal; onProgress(currentBytes: number, totalBytes: number): void },
   ): Promise<void>;
+  /** A file in a container, running or not, with the first `headBytes` of it; undefined when it is not there. */
+  readFile(
+    id: string,
+    path: string,
+    headBytes: number,
+    signal: AbortSignal,
+  ): Promise<ContainerFile | undefined>;
+  /** Runs a command in a running container. One that does not end in time goes on in there: engines cannot end it. */
+  exec(id: string, command: HookCommand, signal: AbortSignal): Promise<HookResult>;
   /** Delivers events until aborted; reconnects by itself and says `connected` each time, after which the caller must look. */
   watch(onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A command with what is added to its environment, and its time. */
+export interface HookCommand {
+  command: readonly string[];
+  env: Readonly<Record<string, string>>;
+  timeoutMs: number;
+}
+
+/** Runs executables of the hooks directory, by name, in a process group of their own that is ended when their time is over.
+ *  Throws `HOOK_REFUSED` for one that is not there or that others could have changed. */
+export interface HookRunner {
+  run(name: string, options: Omit<HookCommand, 'command'>, signal: AbortSignal): Promise<HookResult>;
 }
 
 /** The disk the engine keeps its images on, and what a pull would put there. Asked only when something is pulled, and
@@ -82,8 +105,8 @@ export interface Prober {
   probe(check: ProbeCheck, signal: AbortSignal): Promise<ProbeResult>;
 }
 
-/** All actions but pulls, which run in a lane of their own with progress. */
-export type EngineAction = Exclude<Action, { kind: 'pullImage' }>;
+/** The actions that are one call that changes something. */
+export type EngineAction = Exclude<Action, { kind: 'pullImage' | 'checkLock' | 'runHook' }>;
 
 /** One document found in the directory: parsed, not yet decoded. */
 export interface SourceDocument {
@@ -148,6 +171,10 @@ export interface Memory {
   keptImages?: readonly { id: string; imageId: string }[];
   /** Images that this agent pulled; absent: none. */
   pulledImages?: readonly PulledImage[];
+  /** Operators' locks; absent: none. */
+  locks?: readonly UpdateLock[];
+  /** Replacements whose last hook has still to run; absent: none. */
+  replacing?: readonly Replacement[];
 }
 
 /** Identity of one executor replica, kept over replacements and restarts. `key` is secret: 64 hexadecimal digits. */

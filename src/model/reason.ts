@@ -35,6 +35,8 @@ export type Reason =
   | 'ReplacementFailed'
   | 'RolledBack'
   | 'Paused'
+  | 'UpdateLocked'
+  | 'HookFailed'
   | 'CrashLoop'
   | 'DriftPersists'
   | 'Completed'

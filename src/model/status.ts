@@ -3,6 +3,7 @@ import type { LinkClass, LinkStatus } from './link.ts';
 import type { Problem } from './problem.ts';
 import type { Reason } from './reason.ts';
 import type { RolloutAnswer, RolloutCommand } from './rollout.ts';
+import type { LockAnswer, LockCommand } from './update.ts';
 
 /** Words of the ColonyOS documents. */
 export type Phase = 'Pending' | 'Reconciling' | 'Running' | 'Degraded' | 'Failed' | 'Deleting';
@@ -141,7 +142,22 @@ export interface AgentStatus {
   /** Containers that carry our labels and belong to no blueprint we know; reported, never touched. */
   strays: readonly string[];
   warnings: readonly string[];
+  /** What holds replacements off: operators' locks, and lock files that were seen to. */
+  locks: readonly LockReport[];
   counters: { ticks: number; actions: number; failures: number; healed: number };
+}
+
+/** A lock, as status shows it. */
+export interface LockReport {
+  /** `blueprint`, `blueprint/instance`, or for a file the container's name. */
+  name: string;
+  /** Who holds it: the operator, or the path in the container. */
+  owner: string;
+  reason: string;
+  /** RFC 3339. */
+  since: string;
+  /** RFC 3339; absent: until its holder ends. */
+  until?: string;
 }
 
 /** What the agent did, for `colonies-edge events`. */
@@ -184,6 +200,8 @@ export interface AgentView {
   confirmRemoval(): readonly string[];
   /** Carries out what an operator asks of the roll-out of a blueprint. */
   commandRollout(command: RolloutCommand, blueprint: string): RolloutAnswer;
+  /** Locks, unlocks, or passes over locks. */
+  commandLock(command: LockCommand): LockAnswer;
   /** As `Link.setLinkClass`, until the agent ends; false: no server is configured. */
   setLinkClass(linkClass: LinkClass): boolean;
   /** Removes every image of the agent's own that may go, or only says which; the one answer that may take minutes.

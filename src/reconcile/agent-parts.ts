@@ -4,7 +4,15 @@ import type { Random } from '../base/random.ts';
 import type { DesiredBlueprint } from '../model/desired.ts';
 import type { GcSettings } from '../model/disk.ts';
 import type { Link } from '../model/link.ts';
-import type { DirectorySource, Engine, EngineDisk, Prober, Resolve, Store } from '../model/ports.ts';
+import type {
+  DirectorySource,
+  Engine,
+  EngineDisk,
+  HookRunner,
+  Prober,
+  Resolve,
+  Store,
+} from '../model/ports.ts';
 import type { Problem } from '../model/problem.ts';
 import type { AgentView } from '../model/status.ts';
 
@@ -14,6 +22,8 @@ export interface AgentParts {
   /** Absent: space is not looked at, and no image is ever removed. */
   storage?: EngineDisk;
   prober: Prober;
+  /** Absent: hooks that are executables fail. */
+  hooks?: HookRunner;
   store: Store;
   /** Absent: heal from the checkpoint only. */
   source: DirectorySource | undefined;

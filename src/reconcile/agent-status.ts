@@ -4,8 +4,11 @@ import type { DesiredState } from '../model/desired.ts';
 import type { ObservedState } from '../model/observed.ts';
 import type { AgentStatus, BlueprintReport, Reachability } from '../model/status.ts';
 import type { AgentParts } from './agent-parts.ts';
-import { strays } from './report.ts';
+import { lockReports } from './lock-operator.ts';
+import { reportAll, strays } from './report.ts';
 import type { SourceLane } from './source-lane.ts';
+import type { ReportInput } from './status-document.ts';
+import type { UpdateMemory } from './update-memory.ts';
 import { warningsOf } from './warnings.ts';
 
 /** Everything asked for is there and nothing was refused: the engine answers, and the newest plan, which has to be for just
@@ -19,6 +22,16 @@ export function isConverged(
   if (!desired.known || plan === undefined || engine !== 'ok') return false;
   if (plan.actions.length > 0 || plan.holds.length > 0 || desired.refusals.length > 0) return false;
   return [...reports.values()].every((report) => report.phase === 'Running');
+}
+
+/** The reports of all blueprints, by name. */
+export function reportMap(
+  { settings, clock }: Pick<AgentParts, 'settings' | 'clock'>,
+  input: Omit<ReportInput, 'now' | 'node' | 'location' | 'version'>,
+): Map<string, BlueprintReport> {
+  const { executorName: node, location, version } = settings;
+  const reports = reportAll({ ...input, now: clock.now(), node, location, version });
+  return new Map(reports.map((report) => [report.name, report]));
 }
 
 /** What the agent's whole answer is made of. */
@@ -40,6 +53,7 @@ export interface StatusInput {
   /** Why failures cannot be remembered on disk. */
   memoryError: string | undefined;
   counters: AgentStatus['counters'];
+  updates: UpdateMemory;
 }
 
 /** The answer to `colonies-edge status`. */
@@ -84,8 +98,10 @@ export function agentStatus(input: StatusInput): AgentStatus {
       ...source.warnings,
       ...(input.memoryError === undefined ? [] : [input.memoryError]),
       ...(parts.warnings?.() ?? []),
+      ...input.updates.failures(),
       ...warningsOf(desired, observed, parts.crossCheck),
     ],
+    locks: lockReports(input.updates),
     counters: { ...input.counters },
   };
 }

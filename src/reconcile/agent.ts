@@ -9,9 +9,10 @@ import type { ObservedState } from '../model/observed.ts';
 import type { Engine, EngineEvent } from '../model/ports.ts';
 import type { RolloutAnswer, RolloutCommand } from '../model/rollout.ts';
 import type { AgentEvent, AgentStatus, BlueprintReport, PlanReport } from '../model/status.ts';
+import type { LockAnswer, LockCommand } from '../model/update.ts';
 import { confirmRemoval, setLinkClass } from './agent-link.ts';
 import type { Agent, AgentParts } from './agent-parts.ts';
-import { agentStatus, isConverged } from './agent-status.ts';
+import { agentStatus, isConverged, reportMap } from './agent-status.ts';
 import { Apply } from './apply.ts';
 import { Confirming } from './confirming.ts';
 import { EngineHealth } from './engine-health.ts';
@@ -21,16 +22,14 @@ import { HealthKeeper } from './health-keeper.ts';
 import { Journal } from './journal.ts';
 import { Ledger } from './ledger.ts';
 import { LookListeners, linkHost } from './link-host.ts';
+import { commandLock } from './lock-operator.ts';
 import { WorkingMemory } from './memory.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 import { executorsOf } from './ownership.ts';
 import { plan } from './plan.ts';
-import { PullGuard } from './pull-guard.ts';
-import { reportAll } from './report.ts';
 import { commandRollout } from './rollout-operator.ts';
 import { Rollouts } from './rollouts.ts';
 import { SourceLane } from './source-lane.ts';
-import type { ReportInput } from './status-document.ts';
 import { planReport } from './text.ts';
 import { isNoise, wantedOf } from './wanted.ts';
 
@@ -73,17 +72,16 @@ class AgentLoop implements Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
-    const { clock, random, engine, settings, log } = parts;
+    const { clock, random, settings, log } = parts;
     this.#bell = new Doorbell(clock);
     this.#confirming = new Confirming(clock);
     this.#memory = new WorkingMemory(clock, random, settings.startConcurrency);
-    const lanes = { actions: settings.actionLanes, pulls: settings.pullLanes };
-    this.#apply = new Apply(engine, clock, lanes, this.#memory.pulls, new PullGuard(parts.storage, log));
+    this.#apply = new Apply(parts, this.#memory.pulls);
     this.#journal = new Journal(clock, log);
     // As many calls may be under way as there are services: that is no leak to be warned of.
     setMaxListeners(0, this.#hardStop.signal);
     this.#startedAt = clock.now();
-    this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal);
+    this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal, () => this.#bell.ring());
     const onTurn = (name: string) => this.#memory.retryNow(name);
     this.#rollouts = new Rollouts({ clock, store: parts.store, journal: this.#journal, onTurn });
     this.#health = new HealthKeeper(parts, this.#journal, () => this.#bell.ring());
@@ -134,7 +132,10 @@ class AgentLoop implements Agent {
       looks: this.#looks,
       reports: () => [...this.#reports.values()],
       force: (blueprint, within) => this.#force(blueprint, within),
-      executors: () => this.#executors(),
+      executors: () => {
+        const observed = this.#plannedFor === this.#source.desired ? this.#observed : undefined;
+        return observed && executorsOf(observed, [...this.#running.keys()]);
+      },
     });
     await Promise.all([
       this.#source.run(signal),
@@ -217,11 +218,6 @@ class AgentLoop implements Agent {
     return forceRun({ desired: this.#rollouts.inForce(this.#source.desired), ...parts }, name, signal);
   }
 
-  #executors(): ReadonlySet<string> | undefined {
-    if (this.#observed === undefined || this.#plannedFor !== this.#source.desired) return undefined;
-    return executorsOf(this.#observed, [...this.#running.keys()]);
-  }
-
   #onEngineEvent(event: EngineEvent): void {
     if (event.type === 'disconnected')
       this.#parts.log.debug('engine event stream ended', { detail: event.action });
@@ -275,21 +271,15 @@ class AgentLoop implements Agent {
   #reportMap(): Map<string, BlueprintReport> {
     const desired = this.#rollouts.inForce(this.#source.desired);
     if (!desired.known) return new Map();
-    const { settings, clock } = this.#parts;
-    const input: ReportInput = {
+    return reportMap(this.#parts, {
       desired,
       observed: this.#observed,
       plan: this.#plan,
       running: this.#running,
       lastErrors: this.#ledger.lastErrors,
       engineAway: this.#engine.awayBecause,
-      now: clock.now(),
-      node: settings.executorName,
-      location: settings.location,
-      version: settings.version,
       previous: this.#reports,
-    };
-    return new Map(reportAll(input).map((report) => [report.name, report]));
+    });
   }
 
   status(): AgentStatus {
@@ -313,6 +303,7 @@ class AgentLoop implements Agent {
       disk: this.#garbage.view(),
       memoryError: this.#keeper.error ?? this.#rollouts.error,
       counters: this.#ledger.counters,
+      updates: this.#memory.updates,
     });
   }
 
@@ -328,6 +319,15 @@ class AgentLoop implements Agent {
     this.#plannedFor = undefined;
     this.#bell.ring();
     return commandRollout(this.#rollouts, this.#source.desired, command, blueprint);
+  }
+
+  commandLock(command: LockCommand): LockAnswer {
+    this.#plannedFor = undefined;
+    this.#bell.ring();
+    const parts = { ...this.#parts, memory: this.#memory, journal: this.#journal };
+    const answer = commandLock(parts, this.#source.desired, this.#observed?.containers, command);
+    this.#keeper.save();
+    return answer;
   }
 
   setLinkClass(linkClass: LinkClass): boolean {

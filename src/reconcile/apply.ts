@@ -4,8 +4,24 @@ import { Limiter } from '../base/lanes.ts';
 import type { Action, Outcome } from '../model/action.ts';
 import { isEngineOutage, isPermanentCode, reasonOf } from '../model/engine-codes.ts';
 import type { PullProgress } from '../model/observed.ts';
-import type { Engine } from '../model/ports.ts';
-import type { PullGuard } from './pull-guard.ts';
+import type { Engine, HookRunner } from '../model/ports.ts';
+import type { ContainerFile } from '../model/update.ts';
+import type { AgentParts } from './agent-parts.ts';
+import { PullGuard } from './pull-guard.ts';
+import { runHook } from './run-hook.ts';
+
+/** What of a lock file is read, bytes. */
+const LOCK_HEAD_BYTES = 1_024;
+
+/** What an action that worked has to tell. */
+interface Told {
+  id?: string;
+  warnings?: readonly string[];
+  file?: ContainerFile | undefined;
+  output?: string;
+}
+
+type ApplyParts = Pick<AgentParts, 'engine' | 'clock' | 'settings' | 'storage' | 'log' | 'hooks'>;
 
 /** Carries out actions, each in its lane, and tells what came of them. Decides nothing. */
 export class Apply {
@@ -15,20 +31,22 @@ export class Apply {
   readonly #pulls: Limiter;
   readonly #progress: Map<string, PullProgress>;
   readonly #guard: PullGuard;
+  readonly #runner: HookRunner | undefined;
+  readonly #hooks: Limiter;
 
   constructor(
-    engine: Engine,
-    clock: Clock,
-    lanes: { actions: number; pulls: number },
+    { engine, clock, settings, storage, log, hooks }: ApplyParts,
     progress: Map<string, PullProgress>,
-    guard: PullGuard,
   ) {
     this.#engine = engine;
     this.#clock = clock;
-    this.#calls = new Limiter(lanes.actions);
-    this.#pulls = new Limiter(lanes.pulls);
+    this.#calls = new Limiter(settings.actionLanes);
+    this.#pulls = new Limiter(settings.pullLanes);
     this.#progress = progress;
-    this.#guard = guard;
+    this.#guard = new PullGuard(storage, log);
+    this.#runner = hooks;
+    // Beside the calls, which must not wait for a hook that takes its time.
+    this.#hooks = new Limiter(settings.actionLanes);
   }
 
   /** Settles with the outcome; never rejects. */
@@ -52,7 +70,7 @@ export class Apply {
     }
   }
 
-  async #call(action: Action, signal: AbortSignal): Promise<{ id?: string; warnings?: readonly string[] }> {
+  async #call(action: Action, signal: AbortSignal): Promise<Told> {
     switch (action.kind) {
       case 'pullImage':
         return this.#pull(action.image, signal);
@@ -60,6 +78,14 @@ export class Apply {
       case 'restartContainer':
         // A stop only waits; it must not keep others from their turn.
         return this.#engine.perform(action, signal);
+      case 'checkLock':
+        return {
+          file: await this.#engine.readFile(action.id, action.path, LOCK_HEAD_BYTES, signal),
+        };
+      case 'runHook': {
+        const parts = { engine: this.#engine, hooks: this.#runner };
+        return this.#hooks.run(signal, () => runHook(parts, action, signal));
+      }
       case 'createNetwork':
       case 'createContainer':
       case 'startContainer':

@@ -29,6 +29,8 @@ const DONE: Record<ActionKind, string> = {
   removeNetwork: 'network removed',
   removeVolume: 'volume removed',
   removeImage: 'image removed',
+  checkLock: 'lock looked for',
+  runHook: 'hook run',
 };
 
 /** Steps of a service on its way to a start, which do not end a row of failures. */
@@ -70,11 +72,14 @@ export class Journal {
    * An action that worked; the end of a row of failures of its lane is said too. Making and clearing away a container
    * that cannot start belongs to the row: it is an event each time, but no line in the log.
    */
-  done({ action, tookMs }: Outcome & { ok: true }, isHealed = false): void {
+  done({ action, tookMs, output = '' }: Outcome & { ok: true }, isHealed = false): void {
+    if (action.kind === 'checkLock') return;
     const failing = this.#failing.get(action.lane);
     const isEnd = failing?.startsWith(`${action.kind} failed`) === true;
     if (isEnd) this.#failing.delete(action.lane);
-    const detail = `${(tookMs / 1000).toFixed(2)} s${isEnd ? ', after failures' : ''}`;
+    const what = action.kind === 'runHook' ? `${action.hook}, ` : '';
+    const said = output === '' ? '' : `: ${output}`;
+    const detail = `${what}${(tookMs / 1000).toFixed(2)} s${isEnd ? ', after failures' : ''}${said}`;
     const fields = { ...fieldsOf(action, detail), ...(isHealed ? { healed: true as const } : {}) };
     const isAttempt = failing !== undefined && !isEnd && ATTEMPTS.has(action.kind);
     this.add('info', DONE[action.kind], fields, isAttempt || this.#isOneMore(action));
@@ -97,6 +102,8 @@ export class Journal {
 
   /** An action that failed; logged when the failure is new or another one than before. */
   failed({ action, reason, message }: Outcome & { ok: false }, setback: Setback | undefined): void {
+    // Status says so while it matters.
+    if (action.kind === 'checkLock') return;
     const next =
       setback === undefined
         ? ''

@@ -9,14 +9,17 @@ export class MemoryKeeper {
   readonly #memory: WorkingMemory;
   readonly #store: Store;
   readonly #journal: Journal;
+  readonly #onNoted: () => void;
   #saved = '';
   #error: string | undefined;
   #saving: Promise<void> | undefined;
 
-  constructor(memory: WorkingMemory, store: Store, journal: Journal) {
+  /** `onNoted`: what a plan waits for is on disk. */
+  constructor(memory: WorkingMemory, store: Store, journal: Journal, onNoted: () => void) {
     this.#memory = memory;
     this.#store = store;
     this.#journal = journal;
+    this.#onNoted = onNoted;
   }
 
   /** Why it cannot be saved; undefined when it can. */
@@ -58,5 +61,7 @@ export class MemoryKeeper {
         this.#journal.add('warn', 'remembered failures cannot be saved', { detail: note });
       this.#error = note;
     }
+    // A disk that is broken keeps nothing from being updated.
+    if (this.#memory.updates.saved(memory.replacing)) this.#onNoted();
   }
 }

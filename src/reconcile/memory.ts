@@ -21,6 +21,7 @@ import { overdue } from './plan-gate.ts';
 import { PulledImages } from './pulled-images.ts';
 import { RunningSince } from './running-since.ts';
 import { type Failure, LASTING_SUCCESS_MS, type Moment, nextSetback, otherVersionKey } from './setback.ts';
+import { UpdateMemory } from './update-memory.ts';
 
 /** Most entries of each kind that are kept; the least recently used go first, and are only ever a look dearer. */
 const MOST = 1_000;
@@ -48,6 +49,7 @@ export class WorkingMemory {
   readonly #forced: ForcedRuns;
   readonly #order: OrderMemory;
   readonly #pulled: PulledImages;
+  readonly updates: UpdateMemory;
   readonly pulls = new Map<string, PullProgress>();
   readonly busy = new Set<string>();
 
@@ -59,6 +61,7 @@ export class WorkingMemory {
     this.#running = new RunningSince(clock);
     this.#order = new OrderMemory(startConcurrency);
     this.#pulled = new PulledImages(clock);
+    this.updates = new UpdateMemory(clock);
   }
 
   /** Takes over what was saved; such a setback waits some seconds, in case a restart was the operator's cure. */
@@ -71,6 +74,7 @@ export class WorkingMemory {
     for (const { id, specHash } of memory.adopted) this.#adopted.set(id, specHash);
     this.#forced.load(memory.keptImages);
     this.#pulled.load(memory.pulledImages);
+    this.updates.load(memory);
   }
 
   /** What must outlive a restart, in a fixed order and without what changes with every try: a card wears out by writing. */
@@ -93,6 +97,7 @@ export class WorkingMemory {
       adopted,
       ...(keptImages.length === 0 ? {} : { keptImages }),
       ...(pulledImages.length === 0 ? {} : { pulledImages }),
+      ...this.updates.save(),
     };
   }
 
@@ -112,6 +117,7 @@ export class WorkingMemory {
     return {
       ...snapshot,
       ...health,
+      updates: this.updates.view(snapshot),
       setbacks: mapOf(this.#setbacks),
       adopted: mapOf(this.#adopted),
       updated: mapOf(this.#updated),
@@ -131,7 +137,7 @@ export class WorkingMemory {
   /** Remembers what came of an action; returns the setback when it failed for a reason of its own. */
   record(outcome: Outcome): Setback | undefined {
     const { action } = outcome;
-    if (this.#forced.record(outcome)) return undefined;
+    if (this.updates.record(outcome) || this.#forced.record(outcome)) return undefined;
     if (outcome.ok) {
       this.#remember(action, outcome.id);
       return undefined;
@@ -184,6 +190,8 @@ export class WorkingMemory {
       case 'renameContainer':
       case 'connectNetwork':
       case 'disconnectNetwork':
+      case 'checkLock':
+      case 'runHook':
         return;
       default:
         action satisfies never;
@@ -266,6 +274,7 @@ export class WorkingMemory {
   /** Remembers what a plan says that later ones have to know. */
   note(plan: Plan): void {
     for (const { id, specHash } of plan.adopt) this.#adopted.set(id, specHash);
+    this.updates.note(plan);
     this.#order.note(plan, this.busy, { now: this.#clock.now(), monoMs: this.#clock.monoMs() });
   }
 
@@ -280,6 +289,7 @@ export class WorkingMemory {
   ): { crashed: Setback[]; recovered: string[]; forced: boolean } {
     const services = servicesOf(desired);
     this.#order.forget(services);
+    this.updates.forget(services);
     const ids = new Set(observed.containers.map(({ id }) => id));
     for (const id of this.#adopted.keys()) if (!ids.has(String(id))) this.#adopted.delete(id);
     const crashed: Setback[] = [];

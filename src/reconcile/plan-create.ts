@@ -2,6 +2,7 @@ import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed } from './plan-forced.ts';
+import { afterReplacement, mayBegin } from './plan-hook.ts';
 import { changeReady } from './plan-images.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
 import { turnOf } from './plan-rolling.ts';
@@ -16,7 +17,8 @@ export function createSuccessor(planning: Planning, service: Service, others: re
   const setback = holding(planning.observed.setbacks, service.key, service.specHash, planning.monoMs);
   if (setback !== undefined) {
     holdBy(planning, service, setback);
-    keepOldRunning(planning, service, others);
+    if (old === undefined || !afterReplacement(planning, service, old.container))
+      keepOldRunning(planning, service, others);
     return;
   }
   const isReady = imageReady(planning, service, old) && changeReady(planning, service, old);
@@ -62,8 +64,12 @@ function mayReplace(
     keepOldRunning(planning, service, others);
     return false;
   }
-  if (strategyOf(service).strategy !== 'recreate') return true;
   const live = others.find(({ container }) => isUp(container)) ?? old;
+  if (!mayBegin(planning, service, live.container)) {
+    keepOldRunning(planning, service, others);
+    return false;
+  }
+  if (strategyOf(service).strategy !== 'recreate') return true;
   retire(planning, live.container, replacementCause(service, old), service.key);
   return false;
 }

@@ -4,6 +4,7 @@ import type { ObservedContainer } from '../model/observed.ts';
 import type { Drift } from './drift.ts';
 import { type Candidate, listOf } from './judge.ts';
 import { heal } from './plan-health.ts';
+import { afterReplacement } from './plan-hook.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
 import {
   exitText,
@@ -29,6 +30,7 @@ export function keep(planning: Planning, service: Service, { container, drift }:
     return;
   }
   if (container.name !== service.containerName && !rename(planning, service, container)) return;
+  if (afterReplacement(planning, service, container)) return;
   switch (container.state) {
     case 'running':
       mend(planning, service, container, drift);

@@ -4,6 +4,7 @@ import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { keepOldRunning } from './plan-create.ts';
 import { gateOf, standingOf } from './plan-gate.ts';
+import { isFree } from './plan-lock.ts';
 import { gateOpen } from './plan-order.ts';
 import {
   exitText,
@@ -110,8 +111,8 @@ function watch(replacement: Replacement): void {
   const isFirst = strategyOf(service).strategy === 'start-first';
   // The older of two is no new version on trial: alone it is mended like any other.
   const isOlder = others.some(({ container }) => container.createdAt > successor.createdAt);
-  const isFree = gate.isPassed || (gate.isLate === true && isOlder);
-  if (isFree || (!isFirst && others.some(({ container }) => isUp(container)))) {
+  const mayGo = gate.isPassed || (gate.isLate === true && isOlder);
+  if (mayGo || (!isFirst && others.some(({ container }) => isUp(container)))) {
     retireOld(replacement);
     return;
   }
@@ -141,10 +142,13 @@ function begin(replacement: Replacement): void {
   start(planning, service, successor, cause, !isSame && !isReturn);
 }
 
-function retireOld({ planning, service, others, cause }: Replacement): void {
+function retireOld({ planning, service, others, cause, isReturn }: Replacement): void {
   const [first] = others;
   const live = others.find(({ container }) => isUp(container)) ?? first;
-  if (live !== undefined) retire(planning, live.container, cause, service.key);
+  if (live === undefined) return;
+  // It may have become busy while the new one proved itself. A twin, and a version that failed, have no say.
+  const isHeldOff = live.outdated !== undefined && !isReturn && !isFree(planning, service, live.container);
+  if (!isHeldOff) retire(planning, live.container, cause, service.key);
 }
 
 function ranWell({ state, detail }: ObservedContainer): boolean {

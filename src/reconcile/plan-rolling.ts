@@ -5,6 +5,7 @@ import type { ObservedContainer } from '../model/observed.ts';
 import { type Candidate, judge } from './judge.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
 import { gateOf } from './plan-gate.ts';
+import { isSeenLocked } from './plan-lock.ts';
 import { isUp } from './plan-steps.ts';
 import { updateOf } from './plan-strategy.ts';
 import type { Planning } from './planning.ts';
@@ -13,7 +14,7 @@ import { holding } from './setback.ts';
 /** How one replica stands in the replacement of all of them. */
 interface Standing {
   service: Service;
-  /** `moving`: its new version is there and has still to pass its gate, or to take the old one's place. */
+  /** `moving`: its new version is there and has still to pass its gate, to take the old one's place, or to run its hook. */
   state: 'done' | 'moving' | 'old';
   /** Lower goes first. */
   rank: readonly number[];
@@ -62,7 +63,9 @@ function standingOf(planning: Planning, service: Service): Standing {
     return { service, state: old.length === 0 ? 'done' : 'old', rank: rankOf(planning, service, old) };
   const gate = gateOf(service, current, observed, monoMs);
   const isGivenUp = updateOf(service).onFailure === 'continue' && isFailing(planning, service);
-  if (old.length === 0 && (gate.isPassed || isGivenUp)) return { service, state: 'done', rank: [] };
+  const hasHook = observed.updates.replacing.has(service.key);
+  if (old.length === 0 && ((gate.isPassed && !hasHook) || isGivenUp))
+    return { service, state: 'done', rank: [] };
   const { untilMs } = gate;
   const isAhead = untilMs !== undefined && untilMs > monoMs;
   return { service, state: 'moving', rank: [], ...(isAhead ? { untilMs } : {}) };
@@ -81,8 +84,9 @@ function belongsTo(planning: Planning, service: Service, container: ObservedCont
 function rankOf(planning: Planning, service: Service, old: readonly Candidate[]): number[] {
   const holder = planning.byName.get(service.containerName);
   const isBlocked = holder !== undefined && !old.some(({ container }) => container.id === holder.id);
+  const isLocked = old.some(({ container }) => isSeenLocked(planning, container));
   const isPassedOver =
-    isBlocked || (updateOf(service).onFailure === 'continue' && isFailing(planning, service));
+    isBlocked || isLocked || (updateOf(service).onFailure === 'continue' && isFailing(planning, service));
   const generations = old.map(({ container }) => Number(container.labels[LABEL.generation] ?? 0) || 0);
   return [
     isPassedOver ? 1 : 0,

@@ -3,6 +3,7 @@ import { LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { ObservedContainer, Setback } from '../model/observed.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
+import { lockedBy } from './plan-lock.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
@@ -17,9 +18,10 @@ export function holdBy(planning: Planning, service: Service, setback: Setback): 
 }
 
 /** Why no container of this service is replaced now; undefined when they are. */
-export function pausedBy(planning: Planning, service: Service): Pick<Hold, 'reason' | 'message'> | undefined {
+export function pausedBy(planning: Planning, service: Service): Omit<Hold, 'key' | 'blueprint'> | undefined {
   const message = planning.observed.rollouts.get(service.blueprint)?.paused;
-  return message === undefined ? undefined : { reason: 'Paused', message };
+  if (message !== undefined) return { reason: 'Paused', message };
+  return lockedBy(planning, service);
 }
 
 /** true when the network is there, or none is needed; otherwise plans it, or says that it is missing. */

@@ -2,6 +2,7 @@ import type { Action, Hold, Plan } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
+import type { Replacement } from '../model/update.ts';
 import { stillStarting } from './order.ts';
 import { stoppedLater } from './order-stop.ts';
 import { type BlueprintContainers, containersOf, keyOf } from './ownership.ts';
@@ -20,6 +21,8 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
   const actions = new Map<string, Action>();
   const holds: Hold[] = [];
   const adopt: Plan['adopt'][number][] = [];
+  const noted: Replacement[] = [];
+  const ended: string[] = [];
   const containers = new Map(
     desired.blueprints.map((blueprint) => [
       blueprint.name,
@@ -38,6 +41,8 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
     },
     hold: (hold) => holds.push(hold),
     adopt: (adoption) => adopt.push(adoption),
+    note: (replacement) => noted.push(replacement),
+    end: (key) => ended.push(key),
   };
   const finished: string[] = [];
   const later = stoppedLater(planning, now);
@@ -53,7 +58,16 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
       finished.push(blueprint.name);
   }
   const starting = planning.turns.size === 0 ? {} : { starting: [...planning.turns.keys()] };
-  return { actions: [...actions.values()], holds, adopt, finished, ...starting, ...wakeAt(holds) };
+  const updates = { ...(noted.length === 0 ? {} : { noted }), ...(ended.length === 0 ? {} : { ended }) };
+  return {
+    actions: [...actions.values()],
+    holds,
+    adopt,
+    finished,
+    ...starting,
+    ...updates,
+    ...wakeAt(holds),
+  };
 }
 
 const NO_CONTAINERS: BlueprintContainers = { byKey: new Map(), surplus: [] };

@@ -10,6 +10,10 @@ export function targetOf(action: Action): string {
     case 'connectNetwork':
     case 'disconnectNetwork':
       return `${action.name} (${action.network})`;
+    case 'checkLock':
+      return `${action.path} of ${action.name}`;
+    case 'runHook':
+      return `${action.hook} of ${action.name}`;
     case 'renameContainer':
       return `${action.from} -> ${action.name}`;
     case 'createNetwork':
@@ -45,6 +49,8 @@ const VERBS: Record<Action['kind'], string> = {
   removeNetwork: 'remove network',
   removeVolume: 'remove volume',
   removeImage: 'remove image',
+  checkLock: 'look for lock',
+  runHook: 'run hook',
 };
 
 /** `start c1-database: container is not running (exited 137)` */

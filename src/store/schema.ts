@@ -29,6 +29,13 @@ const probe = v.looseObject({
   published: v.exactOptional(v.boolean()),
 });
 
+const hook = v.exactOptional(
+  v.union([
+    v.looseObject({ exec: strings, timeoutMs: count }),
+    v.looseObject({ run: text, timeoutMs: count }),
+  ]),
+);
+
 const service = v.looseObject({
   key: text,
   blueprint: text,
@@ -56,6 +63,8 @@ const service = v.looseObject({
       healthyAfterMs: count,
       deadlineMs: count,
       onFailure: v.picklist(['rollback', 'pause', 'continue']),
+      lockFile: v.exactOptional(v.looseObject({ path: text, ttlMs: count })),
+      hooks: v.exactOptional(v.looseObject({ beforeUpdate: hook, afterUpdate: hook, onRollback: hook })),
     }),
   ),
   exclusive: v.exactOptional(strings),
@@ -124,6 +133,31 @@ const memory = v.looseObject({
         refs: strings,
         pulledAt: v.number(),
         lastUsedAt: v.exactOptional(v.number()),
+      }),
+    ),
+  ),
+  locks: v.exactOptional(
+    v.array(
+      v.looseObject({
+        id: text,
+        name: text,
+        owner: text,
+        reason: text,
+        since: v.number(),
+        ttlMs: v.exactOptional(count),
+        isHeld: v.exactOptional(v.literal(true)),
+      }),
+    ),
+  ),
+  replacing: v.exactOptional(
+    v.array(
+      v.looseObject({
+        key: text,
+        from: text,
+        fromHash: text,
+        fromImage: text,
+        toHash: text,
+        toImage: text,
       }),
     ),
   ),

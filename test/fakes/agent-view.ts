@@ -2,6 +2,7 @@ import { Ring } from '../../src/base/ring.ts';
 import type { GcReport } from '../../src/model/disk.ts';
 import type { LinkClass } from '../../src/model/link.ts';
 import type { AgentEvent, AgentStatus, AgentView } from '../../src/model/status.ts';
+import type { LockCommand } from '../../src/model/update.ts';
 import { sampleStatus } from './sample-status.ts';
 
 /** An agent's interface whose status is given and whose events are pushed by the test. */
@@ -16,6 +17,8 @@ export interface FakeView extends AgentView {
   suspects: readonly string[];
   /** What was asked of roll-outs. */
   commands: string[];
+  /** What was asked about locks. */
+  lockCommands: LockCommand[];
   /** Listeners for events at this moment. */
   listening(): number;
 }
@@ -40,6 +43,15 @@ export function fakeView(ringSize = 100): FakeView {
       return Promise.resolve({ ...this.garbage, dryRun });
     },
     commands: [],
+    commandLock(command) {
+      this.lockCommands.push(command);
+      const id = command.command === 'lock' ? { id: command.id ?? 'id-1' } : {};
+      const isUnknown = command.command !== 'release' && command.name === 'unknown';
+      return isUnknown
+        ? { ok: false, text: 'unknown is not in force on this node' }
+        : { ok: true, text: `${command.command} done`, ...id };
+    },
+    lockCommands: [],
     commandRollout(command, blueprint) {
       this.commands.push(`${command} ${blueprint}`);
       return blueprint === 'unknown'

@@ -3,6 +3,7 @@ import type { ContainerSpec } from '../../src/model/container.ts';
 import { isPermanentCode } from '../../src/model/engine-codes.ts';
 import type { BoundPort, ObservedContainer, ObservedImage } from '../../src/model/observed.ts';
 import type { EngineAction } from '../../src/model/ports.ts';
+import type { ContainerFile } from '../../src/model/update.ts';
 
 /** What the process of an image does once it is started. */
 export interface Program {
@@ -17,10 +18,20 @@ export interface Program {
   health?: { becomes: 'healthy' | 'unhealthy'; afterMs: number };
   /** Its port answers only after this time; default: at once. */
   listensAfterMs?: number;
+  /** What commands run in it come to; absent: they end well and say nothing. */
+  exec?(command: readonly string[], env: Readonly<Record<string, string>>): Executed;
   /** true: it neither greets nor ends a connection that the other side has ended. */
   isSilent?: boolean;
   /** The engine's start call fails with this code, for example `COMMAND_NOT_FOUND`. */
   startFails?: string;
+}
+
+/** What a command run in a container comes to. */
+export interface Executed {
+  exitCode?: number;
+  output?: string;
+  /** Time it takes, milliseconds; longer than its timeout: it goes on, and there is no exit code. */
+  takesMs?: number;
 }
 
 export interface FakeImage extends ObservedImage {
@@ -54,6 +65,8 @@ export interface Box {
   health: ObservedContainer['health'];
   ports: BoundPort[];
   networks: Map<string, { aliases: readonly string[]; ip: string; networkId: string }>;
+  /** Files that a test has put into it, by path. */
+  files: Map<string, ContainerFile>;
   /** Counts starts, so that a timer of an earlier process does not end a later one. */
   run: number;
   /** Of the present or last process. */
@@ -64,7 +77,7 @@ export interface Box {
   isCutOff: boolean;
 }
 
-export type CallKind = EngineAction['kind'] | 'snapshot' | 'pullImage';
+export type CallKind = EngineAction['kind'] | 'snapshot' | 'pullImage' | 'readFile' | 'exec';
 
 /** One call of the port, as the journal keeps it. */
 export interface Call {

@@ -14,6 +14,13 @@ export class EngineWorld extends EngineStock {
   arch = 'amd64';
   /** false: the engine is down and restarts nothing. */
   up = true;
+  /** Commands that were run in containers, oldest first. */
+  readonly executed: {
+    container: string;
+    id: string;
+    command: readonly string[];
+    env: Readonly<Record<string, string>>;
+  }[] = [];
   #ephemeral = 32_768;
   #addresses = 0;
 
@@ -63,6 +70,7 @@ export class EngineWorld extends EngineStock {
       health: undefined,
       ports: [],
       networks: firstNetwork(spec),
+      files: new Map(),
       run: 0,
       program: {},
       isHung: false,

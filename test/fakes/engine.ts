@@ -1,9 +1,11 @@
 import { errorCode } from '../../src/base/errors.ts';
 import type { EngineInfo, EngineSnapshot } from '../../src/model/observed.ts';
-import type { Engine, EngineAction, EngineEvent, Wanted } from '../../src/model/ports.ts';
+import type { Engine, EngineAction, EngineEvent, HookCommand, Wanted } from '../../src/model/ports.ts';
+import type { ContainerFile, HookResult } from '../../src/model/update.ts';
 import type { ManualClock } from './clock.ts';
 import { carryOut } from './engine-effects.ts';
 import { ByHand } from './engine-hands.ts';
+import { execIn, fileIn } from './engine-inside.ts';
 import {
   type Call,
   type CallKind,
@@ -102,6 +104,8 @@ export class FakeEngine implements Engine {
             onProgress: (now, all) => life.over || options.onProgress(now, all),
           }),
         ),
+      readFile: (id, path, headBytes, signal) => life.guard(() => this.readFile(id, path, headBytes, signal)),
+      exec: (id, command, signal) => life.guard(() => this.exec(id, command, signal)),
       watch: (onEvent, signal) =>
         life.guard(() => this.watch((event) => life.over || onEvent(event), signal)),
       close: () => life.guard(() => this.close()),
@@ -226,6 +230,21 @@ export class FakeEngine implements Engine {
     });
   }
 
+  readFile(
+    id: string,
+    path: string,
+    headBytes: number,
+    signal: AbortSignal,
+  ): Promise<ContainerFile | undefined> {
+    const target = this.world.boxes.get(id)?.name ?? id;
+    return this.#call('readFile', target, id, signal, async () => fileIn(this.world, id, path, headBytes));
+  }
+
+  exec(id: string, command: HookCommand, signal: AbortSignal): Promise<HookResult> {
+    const target = this.world.boxes.get(id)?.name ?? id;
+    return this.#call('exec', target, id, signal, () => execIn(this.world, this.clock, id, command));
+  }
+
   watch(onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve();
@@ -264,7 +283,7 @@ export class FakeEngine implements Engine {
       kind,
       target,
       id,
-      mutating: kind !== 'snapshot',
+      mutating: kind !== 'snapshot' && kind !== 'readFile',
     };
     if (call.mutating) {
       this.mutationCount += 1;

@@ -187,6 +187,15 @@ export function containerFor(service: Service, change: Partial<ObservedContainer
   };
 }
 
+/** Neither locks nor hooks. */
+export const NO_UPDATES: ObservedState['updates'] = {
+  locks: [],
+  lockFiles: new Map(),
+  overridden: new Set(),
+  passed: new Map(),
+  replacing: new Map(),
+};
+
 /** A world in which nothing runs yet: the engine answers, images and the default network are there. */
 export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
   return {
@@ -210,6 +219,7 @@ export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
     runningSince: new Map(),
     probes: new Map(),
     ailing: new Map(),
+    updates: NO_UPDATES,
     ...change,
   };
 }
@@ -354,6 +364,9 @@ export function applied(
       return { ...observed, volumes: new Set([...observed.volumes].filter((name) => name !== action.name)) };
     case 'removeImage':
       return { ...observed, stock: observed.stock?.filter(({ id }) => id !== action.id) ?? [] };
+    case 'checkLock':
+    case 'runHook':
+      throw new Error(`${action.kind} is not played here`);
     default:
       return action satisfies never;
   }

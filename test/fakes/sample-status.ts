@@ -78,6 +78,7 @@ export function sampleStatus(change: Partial<AgentStatus> = {}): AgentStatus {
     pulls: [],
     strays: [],
     warnings: [],
+    locks: [],
     counters: { ticks: 120, actions: 9, failures: 1, healed: 2 },
     ...change,
   };

@@ -31,6 +31,15 @@ export interface UpdateInput {
   healthyAfter?: string;
   deadline?: string;
   onFailure?: 'rollback' | 'pause' | 'continue';
+  lockFile?: string;
+  lockTtl?: string;
+  hooks?: Partial<Record<'beforeUpdate' | 'afterUpdate' | 'onRollback', HookInput>>;
+}
+
+export interface HookInput {
+  exec?: readonly string[];
+  run?: string;
+  timeout?: string;
 }
 
 export interface DeploymentInput {

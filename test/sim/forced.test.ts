@@ -208,3 +208,16 @@ forced('one that crashes again and again goes too', async (sim) => {
   await sim.settle();
   assert.deepEqual(ids(sim), before);
 });
+
+forced('a forced run pulls, and waits for a lock with its replacements', async (sim) => {
+  const before = sim.box('web-a').id;
+  const mark = sim.mark();
+  const lock = { command: 'lock', name: 'web', owner: 'root', reason: '', ttlMs: 300_000 } as const;
+  assert.equal(sim.agent.commandLock(lock).ok, true);
+  sim.force();
+  await sim.run(120_000);
+  assert.deepEqual(sim.mutations(mark), ['pullImage app:1', 'pullImage app:2']);
+  assert.equal(sim.box('web-a').id, before);
+  await sim.settle();
+  assert.notEqual(sim.box('web-a').id, before);
+});

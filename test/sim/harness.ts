@@ -11,6 +11,7 @@ import { FakeDirectory } from '../fakes/directory.ts';
 import { FakeEngine } from '../fakes/engine.ts';
 import { FakeDisk } from '../fakes/engine-disk.ts';
 import { type Box, type Call, type FakeImage, image, normalReference } from '../fakes/engine-types.ts';
+import { FakeHooks } from '../fakes/hook-runner.ts';
 import { Life } from '../fakes/life.ts';
 import { CollectingLog } from '../fakes/log.ts';
 import { FakeProber } from '../fakes/prober.ts';
@@ -46,6 +47,7 @@ export class Harness {
   readonly engine: FakeEngine;
   readonly disk: FakeDisk;
   readonly prober: FakeProber;
+  readonly hooks: FakeHooks;
   readonly store = new FakeStore();
   readonly directory = new FakeDirectory();
   readonly log = new CollectingLog();
@@ -68,6 +70,7 @@ export class Harness {
     this.engine = new FakeEngine(this.clock);
     this.disk = new FakeDisk(this.engine, options.diskBytes ?? 0);
     this.prober = new FakeProber(this.clock, this.engine.world);
+    this.hooks = new FakeHooks(this.clock);
     this.settings = {
       version: '0.0.0-sim',
       node: SIM_NODE,
@@ -141,6 +144,7 @@ export class Harness {
       engine: this.engine.open(life),
       ...(this.#options.diskBytes === undefined ? {} : { storage: this.disk.open(life) }),
       prober: this.prober.inLife(life),
+      hooks: this.hooks.open(life),
       store: this.openStore(life),
       source: hasDirectory ? this.directory.open(life) : undefined,
       ...(link === undefined ? {} : { link }),
