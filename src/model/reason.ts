@@ -35,6 +35,8 @@ export type Reason =
   | 'ReplacementFailed'
   | 'RolledBack'
   | 'Paused'
+  | 'OutsideWindow'
+  | 'ClockNotSet'
   | 'CrashLoop'
   | 'DriftPersists'
   | 'Completed'
