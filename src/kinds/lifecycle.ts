@@ -136,7 +136,7 @@ export function readDependsOn(fields: Fields): readonly Dependency[] {
   });
 }
 
-/** Reads `update` of an instance or a blueprint. */
+/** Reads `update` of an instance or a blueprint; its `windows` are read with the blueprint (`windows.ts`). */
 export function readUpdate(fields: Fields): UpdateSpec | undefined {
   const update = fields.object('update');
   if (update === undefined) return undefined;
@@ -147,6 +147,7 @@ export function readUpdate(fields: Fields): UpdateSpec | undefined {
     deadlineMs: readDurationMs(update, 'deadline') ?? 5 * 60_000,
     onFailure: update.oneOf('onFailure', ['rollback', 'pause', 'continue']) ?? 'rollback',
   };
+  update.has('windows');
   update.done();
   return spec;
 }
