@@ -40,3 +40,8 @@ export const systemClock: Clock = {
 export function isoTime(epochMs: number): string {
   return new Date(epochMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
+
+/** Milliseconds by which the machine's local time is ahead of UTC at a moment; the zone is the one the process began with. */
+export function machineZone(epochMs: number): number {
+  return -60_000 * new Date(epochMs).getTimezoneOffset();
+}

@@ -43,10 +43,11 @@ export class Doorbell {
     return this.#rung;
   }
 
-  ring(): void {
+  /** May be handed on as it is. */
+  readonly ring = (): void => {
     this.#rung = true;
     this.#wake?.();
-  }
+  };
 
   /** Resolves when rung, after `ms`, or when the signal is aborted; never rejects. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {

@@ -16,7 +16,7 @@ export const UPDATE_COMMANDS: readonly Command[] = [
   },
   {
     name: 'retry',
-    summary: 'Try again now: a version that was rolled back, or whatever failed.',
+    summary: 'Try again now: a version that was rolled back or waits for a window, or whatever failed.',
     args: 'NAME',
     maxArgs: 1,
     minArgs: 1,

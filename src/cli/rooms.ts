@@ -108,6 +108,11 @@ export function settingsOf(config: Config, version: string): AgentSettings {
     actionLanes: config.actionLanes,
     ...(config.startConcurrency === undefined ? {} : { startConcurrency: config.startConcurrency }),
     defaultNetwork: config.network,
+    windows: {
+      download: config.downloadWindows,
+      update: config.updateWindows,
+      ...(buildInfo.buildDate === '' ? {} : { clockFrom: Date.parse(buildInfo.buildDate) }),
+    },
     gc: {
       startPercent: config.gcStartPercent,
       targetPercent: config.gcTargetPercent,

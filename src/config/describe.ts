@@ -80,7 +80,7 @@ export function exampleFile(): string {
 
 function exampleValue(row: Option<unknown>): string[] {
   if (row.flag === 'bind-prefix-map') return [`#${row.key}:`, '#  /opt/author/cloud: /srv/cloud'];
-  if (row.list) return [`#${row.key}:`, '#  - builtin:arrowhead'];
+  if (row.list) return [`#${row.key}:`, `#  - ${row.example ?? 'builtin:arrowhead'}`];
   if (row.example !== undefined) return [`#${row.key}: ${row.example}`];
   const usual = row.defaultText.replace(/ if it exists$|; .*$/, '');
   const plain = /^[\w./:-]+$/.test(usual);

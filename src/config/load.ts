@@ -79,14 +79,14 @@ const readUtf8 = (path: string) => readFile(path, 'utf8');
 function fromFlag(row: Option<unknown>, input: ConfigInput): Candidate | undefined {
   const given = input.flags[row.flag];
   if (given === undefined || given.length === 0) return undefined;
-  const raw = row.list ? given.flatMap((item) => item.split(',')) : given.at(-1);
+  const raw = row.list ? given.flatMap((item) => item.split(row.separator ?? ',')) : given.at(-1);
   return { raw, origin: { from: 'flag', name: `--${row.flag}` }, baseDir: input.cwd };
 }
 
 /** An empty variable counts as not set, as in most service files. */
 function fromEnv(row: Option<unknown>, input: ConfigInput, problems: string[]): Candidate | undefined {
   const candidate = (name: string, text: string): Candidate => ({
-    raw: row.list ? text.split(',') : text,
+    raw: row.list ? text.split(row.separator ?? ',') : text,
     origin: { from: 'environment', name },
     baseDir: input.cwd,
   });

@@ -42,6 +42,8 @@ export interface Option<T> {
   placeholder: string;
   /** true: the flag may be repeated, the environment separates by commas, the file takes a list. */
   list?: boolean;
+  /** What separates the items of a list in flag and environment; default: a comma. */
+  separator?: string;
   group: Group;
   /** One or two sentences. */
   help: string;

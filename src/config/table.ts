@@ -15,6 +15,7 @@ import {
 import { count, duration, MINUTE_MS, option, optionalFile } from './rows.ts';
 import { DISK_OPTIONS } from './table-disk.ts';
 import { SERVER_OPTIONS } from './table-server.ts';
+import { WINDOW_OPTIONS } from './table-windows.ts';
 
 const ETC = '/etc/colonies-edge';
 const DEFAULT_POLICY = `${ETC}/policy.yaml`;
@@ -257,6 +258,7 @@ export const OPTIONS = {
     decode: (raw) => (raw === 'auto' ? { ok: true, value: undefined } : decodeCount(1, 64)(raw)),
     show: (count) => count ?? 'auto',
   }),
+  ...WINDOW_OPTIONS,
   logLevel: option<LogLevel>({
     flag: 'log-level',
     key: 'logLevel',

@@ -16,6 +16,7 @@ import {
   reclaimOf,
   type SpecParts,
 } from './spec.ts';
+import { refuseWindows } from './windows.ts';
 
 interface Instance extends Template {
   name: string;
@@ -56,6 +57,7 @@ function readInstance(fields: Fields, scope: Scope, parts: SpecParts): Instance 
   const name = fields.requiredText('name', 'the name of the instance');
   fields.oneOf('type', ['container']);
   const env = readEnvironment(fields, 'environment', scope, { ownerKey: 'warn', structured: false });
+  refuseWindows(fields);
   const template = readTemplate(fields, scope, parts.network, {
     ports: readPorts(fields),
     ...readMounts(fields, scope),

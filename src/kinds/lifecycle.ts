@@ -137,7 +137,7 @@ export function readDependsOn(fields: Fields): readonly Dependency[] {
   });
 }
 
-/** Reads `update` of an instance or a blueprint. */
+/** Reads `update` of an instance or a blueprint; its `windows` are read with the blueprint (`windows.ts`). */
 export function readUpdate(fields: Fields): UpdateSpec | undefined {
   const update = fields.object('update');
   if (update === undefined) return undefined;
@@ -150,6 +150,7 @@ export function readUpdate(fields: Fields): UpdateSpec | undefined {
     ...readLockFile(update),
     ...readHooks(update),
   };
+  update.has('windows');
   update.done();
   return spec;
 }

@@ -12,6 +12,7 @@ import { isOurs } from './ours.ts';
 import { applyOverlays } from './overlay.ts';
 import { DNS_LABEL, type Scope } from './scope.ts';
 import type { KindResult } from './spec.ts';
+import { readWindows } from './windows.ts';
 
 /** One reader for each blueprint kind that this agent reconciles. */
 const KINDS: Readonly<Record<string, (fields: Fields, scope: Scope) => KindResult>> = {
@@ -45,7 +46,12 @@ export function resolveBlueprint(blueprint: Blueprint, context: KindContext): Re
         value: blueprint.name,
       },
     );
-  const result = resolveKind(new Fields(spec, 'spec', problems), { blueprint, context, problems });
+  const fields = new Fields(spec, 'spec', problems);
+  const windows = readWindows(fields);
+  const result = {
+    ...resolveKind(fields, { blueprint, context, problems }),
+    ...(windows === undefined ? {} : { windows }),
+  };
   const cycle = instanceCycle(result.services);
   if (cycle !== undefined) problems.error('spec', `dependsOn must not form a cycle: ${cycle.join(' -> ')}`);
   const list = problems.list.map((problem) => withOrigin(problem, origins));
@@ -54,7 +60,9 @@ export function resolveBlueprint(blueprint: Blueprint, context: KindContext): Re
   return { result: 'ours', desired: desiredOf(blueprint, result, list), needsClaim };
 }
 
-function desiredOf(blueprint: Blueprint, result: KindResult, warnings: readonly Problem[]): DesiredBlueprint {
+type Resolved = KindResult & Pick<DesiredBlueprint, 'windows'>;
+
+function desiredOf(blueprint: Blueprint, result: Resolved, warnings: readonly Problem[]): DesiredBlueprint {
   const { name, kind, blueprintId, generation } = blueprint;
   const specHash = fingerprint(result.services.map((service) => [service.key, service.specHash]));
   return { name, kind, blueprintId, generation, blueprint, specHash, ...result, warnings, deleting: false };

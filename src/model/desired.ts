@@ -3,6 +3,7 @@ import type { ContainerSpec } from './container.ts';
 import type { Problem } from './problem.ts';
 import type { Reason } from './reason.ts';
 import type { HooksSpec, LockFileSpec } from './update.ts';
+import type { Windows } from './window.ts';
 
 /**
  * What all blueprints ask of this node, validated and hashed. `known: false` is not an empty state: it means that
@@ -42,6 +43,8 @@ export interface DesiredBlueprint {
   /** What instances that it no longer asks for depended on, by instance: their containers are stopped in this order, the
    *  dependants first. Absent: none of them depended on anything. */
   order?: Readonly<Record<string, readonly string[]>>;
+  /** When this blueprint may change, in the place of the node's windows. */
+  windows?: Windows;
   /** ExecutorDeployment only. */
   executors?: ExecutorWish;
 }

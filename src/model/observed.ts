@@ -1,7 +1,7 @@
 import type { ContainerSpec } from './container.ts';
 import type { StockImage } from './disk.ts';
 import type { Reason } from './reason.ts';
-import type { RolloutView } from './rollout.ts';
+import type { RolloutView, WindowView } from './rollout.ts';
 import type { UpdateView } from './update.ts';
 
 /** One look at the engine plus our own memory of failures: everything `plan` may know of the world. */
@@ -32,6 +32,8 @@ export interface ObservedState extends EngineSnapshot {
   order: OrderView;
   /** Blueprints that are not at their newest version, or on which an operator has put a hand; by name. */
   rollouts: ReadonlyMap<string, RolloutView>;
+  /** What windows keep from blueprints now, by name; absent: nothing. */
+  windows?: ReadonlyMap<string, WindowView>;
   /** References and ids of the images that a rollback would need: they are never removed. */
   protectedImages: ReadonlySet<string>;
   /** What the agent's own probes say, by container id; one that was not probed yet is absent. */

@@ -37,6 +37,8 @@ export type Reason =
   | 'Paused'
   | 'UpdateLocked'
   | 'HookFailed'
+  | 'OutsideWindow'
+  | 'ClockNotSet'
   | 'CrashLoop'
   | 'DriftPersists'
   | 'Completed'

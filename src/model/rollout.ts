@@ -1,3 +1,4 @@
+import type { Hold } from './action.ts';
 import type { DesiredBlueprint } from './desired.ts';
 import type { Reason } from './reason.ts';
 
@@ -11,6 +12,8 @@ export interface Rollout {
   pause?: Pause;
   /** The version that is asked for, by `contentHash`, and when it came; wall time, epoch milliseconds. */
   arrived?: { hash: string; at: number };
+  /** `contentHash` of a version that does not wait for its windows, because somebody asked for it now. */
+  now?: string;
 }
 
 export interface GoodVersion {
@@ -60,7 +63,26 @@ export interface RolloutAnswer {
 /** The planner's view of a blueprint's roll-out. */
 export interface RolloutView {
   /** Shown as what the blueprint waits for. */
-  notices: readonly { reason: Reason; message: string }[];
+  notices: readonly Notice[];
   /** Why no container of it is replaced now; absent: they are. */
   paused?: string;
+}
+
+/** What a blueprint waits for as a whole. */
+export type Notice = Pick<Hold, 'reason' | 'message' | 'untilMs' | 'nextTryAt'>;
+
+/** A blueprint whose windows keep something from it; absent in the view: they keep nothing. */
+export interface WindowView {
+  /** Why no container of it is replaced by another version; absent: they are. */
+  update?: Notice;
+  /** Why no image is pulled but for what is proven; absent: they are. */
+  download?: Notice;
+  /** true: an image that is there does, also with `pullPolicy: Always`. */
+  isThrifty: boolean;
+  /** true: the last good version is in force, and what is of another one goes back to it. */
+  isStandIn: boolean;
+  /** Spec hashes of what was good here: to make it again is healing. */
+  proven: ReadonlySet<string>;
+  /** References that are pulled now for the version that waits. */
+  toPull: readonly string[];
 }

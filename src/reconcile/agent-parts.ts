@@ -15,6 +15,8 @@ import type {
 } from '../model/ports.ts';
 import type { Problem } from '../model/problem.ts';
 import type { AgentView } from '../model/status.ts';
+import type { Zone } from '../model/window.ts';
+import type { WindowSettings } from './update-windows.ts';
 
 /** Everything the agent needs, handed over by `main`. */
 export interface AgentParts {
@@ -37,6 +39,8 @@ export interface AgentParts {
   /** What the rooms have to say to people beside their errors, one line each. */
   warnings?(): readonly string[];
   clock: Clock;
+  /** Local time, for windows; absent: the machine's. */
+  zone?: Zone;
   random: Random;
   log: Logger;
   settings: AgentSettings;
@@ -62,6 +66,8 @@ export interface AgentSettings {
   startConcurrency?: number;
   /** Name of the network that is never removed. */
   defaultNetwork: string;
+  /** Absent: versions change and images are pulled at any time. */
+  windows?: WindowSettings;
   /** Absent: as `DEFAULT_GC` (`garbage.ts`). */
   gc?: GcSettings;
 }

@@ -83,17 +83,17 @@ class AgentLoop implements Agent {
     this.#startedAt = clock.now();
     this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal, () => this.#bell.ring());
     const onTurn = (name: string) => this.#memory.retryNow(name);
-    this.#rollouts = new Rollouts({ clock, store: parts.store, journal: this.#journal, onTurn });
-    this.#health = new HealthKeeper(parts, this.#journal, () => this.#bell.ring());
+    this.#rollouts = new Rollouts({ ...parts, journal: this.#journal, onTurn, ring: this.#bell.ring });
+    this.#health = new HealthKeeper(parts, this.#journal, this.#bell.ring);
     this.#engine = new EngineHealth(clock, random, this.#journal);
-    this.#garbage = new Garbage(parts, this.#memory, this.#journal, () => this.#bell.ring());
+    this.#garbage = new Garbage(parts, this.#memory, this.#journal, this.#bell.ring);
     this.#source = new SourceLane({
       ...parts,
       owner: { node: settings.node, colony: settings.colony },
       defaultNetwork: settings.defaultNetwork,
       resyncMs: settings.resyncMs,
       onEvent: (level, message, fields) => this.#journal.add(level, message, fields),
-      onChange: () => this.#bell.ring(),
+      onChange: this.#bell.ring,
     });
   }
 
@@ -162,7 +162,7 @@ class AgentLoop implements Agent {
     this.#confirming.look();
     let snapshot: Awaited<ReturnType<Engine['snapshot']>>;
     try {
-      snapshot = await engine.snapshot(wantedOf(desired), signal);
+      snapshot = await engine.snapshot(wantedOf(desired, this.#rollouts.waiting), signal);
     } catch (error) {
       if (signal.aborted) return 0;
       if (!(error instanceof EdgeError)) throw error;
@@ -215,7 +215,7 @@ class AgentLoop implements Agent {
       return going;
     };
     const parts = { awayBecause: this.#engine.awayBecause, journal: this.#journal, begin };
-    return forceRun({ desired: this.#rollouts.inForce(this.#source.desired), ...parts }, name, signal);
+    return forceRun({ desired: this.#rollouts.forced(this.#source.desired, name), ...parts }, name, signal);
   }
 
   #onEngineEvent(event: EngineEvent): void {

@@ -1,13 +1,14 @@
 import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
-import { isRefreshed } from './plan-forced.ts';
+import { isRefreshed, pullsAnew } from './plan-forced.ts';
 import { afterReplacement, mayBegin } from './plan-hook.ts';
 import { changeReady } from './plan-images.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
 import { turnOf } from './plan-rolling.ts';
 import { hold, holdBy, isUp, nameConflict, networkReady, pausedBy, retire } from './plan-steps.ts';
 import { strategyOf, strategyText } from './plan-strategy.ts';
+import { isThrifty, outsideWindow, pullOutsideWindow } from './plan-window.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
@@ -58,7 +59,11 @@ function mayReplace(
   old: Candidate,
   others: readonly Candidate[],
 ): boolean {
-  const turn = pausedBy(planning, service) ?? turnOf(planning, service);
+  const wait =
+    pausedBy(planning, service) ??
+    pullsAnew(planning, service) ??
+    outsideWindow(planning, service, old.container);
+  const turn = wait ?? turnOf(planning, service);
   if (turn !== undefined) {
     hold(planning, service, turn);
     keepOldRunning(planning, service, others);
@@ -125,9 +130,11 @@ function imageReady(planning: Planning, service: Service, old: Candidate | undef
     hold(planning, service, { reason: 'Pulling', message: `image ${ref} is being pulled` });
     return false;
   }
-  const refresh = service.pullPolicy === 'Always' && !observed.fresh.has(ref);
+  const isStale = service.pullPolicy === 'Always' && !observed.fresh.has(ref);
+  const refresh = isStale && !isThrifty(planning, service);
   const setback = holding(observed.setbacks, lane, ref, planning.monoMs);
   if (image === null || (refresh && setback === undefined)) {
+    const closed = pullOutsideWindow(planning, service);
     if (service.pullPolicy === 'Never') {
       hold(planning, service, {
         reason: 'ImageUnavailable',
@@ -135,6 +142,8 @@ function imageReady(planning: Planning, service: Service, old: Candidate | undef
       });
     } else if (setback !== undefined) {
       holdBy(planning, service, setback);
+    } else if (closed !== undefined) {
+      hold(planning, service, closed);
     } else {
       const cause = image === null ? 'image is not present' : 'pullPolicy is Always';
       planning.act({

@@ -1,4 +1,5 @@
-import type { DesiredBlueprint } from '../model/desired.ts';
+import type { Hold } from '../model/action.ts';
+import type { DesiredBlueprint, Service } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import type { Planning } from './planning.ts';
 
@@ -28,6 +29,16 @@ export function pullAnew(planning: Planning, blueprint: DesiredBlueprint): void 
       cause: FORCED,
       image,
     });
+}
+
+/** Why a replacement does not begin while a forced run pulls; undefined when none does. The run replaces it all the same. */
+export function pullsAnew(
+  { observed }: Planning,
+  { blueprint }: Service,
+): Omit<Hold, 'key' | 'blueprint'> | undefined {
+  const run = observed.forced.get(blueprint);
+  if (run?.phase !== 'pulling' || run.toPull.size === 0) return undefined;
+  return { reason: 'Pulling', message: 'waits for the images that a forced run pulls anew' };
 }
 
 /** Why a forced run replaces this container; undefined when none does. */

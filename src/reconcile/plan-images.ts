@@ -4,6 +4,7 @@ import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { containersOf, isPeers } from './ownership.ts';
 import { hold } from './plan-steps.ts';
+import { isThrifty, pullOutsideWindow } from './plan-window.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
 
@@ -39,22 +40,26 @@ function isOfVersion(planning: Planning, service: Service, container: ObservedCo
   return isPeers(container) && (container.detail?.spec.image ?? container.image) === service.container.image;
 }
 
-function lacksImage({ observed, monoMs }: Planning, { container, pullPolicy }: Service): boolean {
+function lacksImage(planning: Planning, service: Service): boolean {
+  const { observed, monoMs } = planning;
+  const { container, pullPolicy } = service;
   const ref = container.image;
   const image = observed.images.get(ref);
   if (image === undefined || image === null) return true;
   // The newest one is wanted; when it cannot be had, the one that is there does.
-  const isStale = pullPolicy === 'Always' && !observed.fresh.has(ref);
+  const isStale = pullPolicy === 'Always' && !observed.fresh.has(ref) && !isThrifty(planning, service);
   return isStale && holding(observed.setbacks, `image:${ref}`, ref, monoMs) === undefined;
 }
 
-function pullFor(planning: Planning, { blueprint, container, pullPolicy }: Service): void {
+function pullFor(planning: Planning, service: Service): void {
+  const { blueprint, container, pullPolicy } = service;
   const { image } = container;
   const { observed, monoMs } = planning;
   const lane = `image:${image}`;
   const isUnknown = observed.images.get(image) === undefined;
   if (isUnknown || pullPolicy === 'Never' || holding(observed.setbacks, lane, image, monoMs) !== undefined)
     return;
+  if (pullOutsideWindow(planning, service) !== undefined) return;
   const cause = 'needed before the replacement of another instance';
   planning.act({ kind: 'pullImage', lane, blueprint, cause, image });
 }
@@ -76,5 +81,10 @@ function waitFor(planning: Planning, service: Service, sibling: Service): void {
       reason: 'ImageUnavailable',
       message: `waits for the image of ${whose}: ${image} is not present and pullPolicy is Never`,
     });
-  else hold(planning, service, { reason: 'Pulling', message: `waits for image ${image} of ${whose}` });
+  else {
+    const message = `waits for image ${image} of ${whose}`;
+    const closed = observed.pulls.has(image) ? undefined : pullOutsideWindow(planning, sibling);
+    if (closed === undefined) hold(planning, service, { reason: 'Pulling', message });
+    else hold(planning, service, { ...closed, message: `${message}: ${closed.message}` });
+  }
 }

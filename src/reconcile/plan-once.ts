@@ -22,21 +22,24 @@ export async function planOnce(parts: AgentParts, signal: AbortSignal): Promise<
     onChange: () => undefined,
   });
   await lane.restore(signal);
-  const journal = { add: () => undefined };
-  const rollouts = new Rollouts({ clock, store: readOnly(parts.store), journal, onTurn: () => undefined });
+  const quiet = { journal: { add: () => undefined }, onTurn: () => undefined, ring: () => undefined };
+  const rollouts = new Rollouts({ ...parts, ...quiet, store: readOnly(parts.store) });
   await rollouts.restore();
-  const desired = rollouts.inForce(lane.desired);
   const memory = new WorkingMemory(clock, random, settings.startConcurrency);
   memory.load(await parts.store.loadMemory());
-  const wanted = wantedOf(desired);
-  const first = await engine.snapshot(wanted, signal);
+  const asked = lane.desired;
+  // Also what stands in for a version that has to wait.
+  const look = () => wantedOf(rollouts.inForce(asked), asked.known ? asked.blueprints : []);
+  const first = await engine.snapshot(look(), signal);
   // Inspections that were late the first time are there the second time.
   const isLate = first.containers.some(
     ({ labels, detail }) => labels[LABEL.managed] === 'true' && detail === undefined,
   );
-  const snapshot = isLate ? await engine.snapshot(wanted, signal) : first;
-  const observed = { ...memory.observe(snapshot, new Set()), ...rollouts.view(lane.desired) };
-  return planReport(plan(desired, observed, clock.monoMs()));
+  const isHeld = asked.known && rollouts.reviewWindows(asked, memory.observe(first, new Set()));
+  const snapshot = isLate || isHeld ? await engine.snapshot(look(), signal) : first;
+  const observed = { ...memory.observe(snapshot, new Set()), ...rollouts.view(asked) };
+  await rollouts.idle();
+  return planReport(plan(rollouts.inForce(asked), observed, clock.monoMs()));
 }
 
 function readOnly(store: Store): Store {

@@ -36,32 +36,40 @@ export function wayBack(rollout: Rollout | undefined, hash: string): GoodVersion
   });
 }
 
-/** What stands in for a blueprint whose version is bad: the containers of its last good one. Undefined when it is not bad,
- *  or there is nothing to go back to. */
+/** What stands in for a blueprint whose version is bad or has to wait: the containers of its last good one. Undefined when
+ *  it is neither, or there is nothing to go back to. */
 export function standIn(
   blueprint: DesiredBlueprint,
   rollout: Rollout | undefined,
+  isWaiting = false,
 ): DesiredBlueprint | undefined {
   if (rollout === undefined || blueprint.deleting) return undefined;
   const hash = contentHash(blueprint);
-  if (!rollout.bad.some((bad) => bad.hash === hash)) return undefined;
+  if (!isWaiting && !rollout.bad.some((bad) => bad.hash === hash)) return undefined;
   const good = wayBack(rollout, hash);
   if (good === undefined) return undefined;
   const { services, specHash } = good.version;
   return { ...blueprint, services, specHash };
 }
 
-/** The desired state with what stands in for bad versions; the very same object when there are none. */
-export function inForce(desired: DesiredState, rollouts: ReadonlyMap<string, Rollout>): DesiredState {
+/** The desired state with what stands in for bad versions and for those that wait; the very same object when there are
+ *  none. `waiting`: names of blueprints whose version has to wait. */
+export function inForce(
+  desired: DesiredState,
+  rollouts: ReadonlyMap<string, Rollout>,
+  waiting: { has(name: string): boolean } = NONE,
+): DesiredState {
   if (!desired.known) return desired;
   let isChanged = false;
   const blueprints = desired.blueprints.map((blueprint) => {
-    const other = standIn(blueprint, rollouts.get(blueprint.name));
+    const other = standIn(blueprint, rollouts.get(blueprint.name), waiting.has(blueprint.name));
     isChanged ||= other !== undefined;
     return other ?? blueprint;
   });
   return isChanged ? { ...desired, blueprints } : desired;
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** Whether all containers of a version are there, each alone and past its gate. */
 export type Proof =

@@ -9,6 +9,7 @@ import { type BlueprintContainers, containersOf, keyOf } from './ownership.ts';
 import { pullAnew } from './plan-forced.ts';
 import { planService } from './plan-service.ts';
 import { heldBack, retire } from './plan-steps.ts';
+import { pullAhead } from './plan-window.ts';
 import type { Planning } from './planning.ts';
 
 /**
@@ -48,6 +49,7 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
   const later = stoppedLater(planning, now);
   for (const blueprint of [...desired.blueprints].sort(byName)) {
     pullAnew(planning, blueprint);
+    pullAhead(planning, blueprint);
     for (const notice of observed.rollouts.get(blueprint.name)?.notices ?? [])
       planning.hold({ key: blueprint.name, blueprint: blueprint.name, ...notice });
     const own = containers.get(blueprint.name) ?? NO_CONTAINERS;

@@ -15,6 +15,9 @@ import { actionText } from './text.ts';
 /** Holds on something the operator has still to provide. */
 const WAITING: ReadonlySet<Reason> = new Set<Reason>(['WaitingForRegistration', 'OwnerKeyMissing']);
 
+/** Holds during which nothing goes on. */
+const IDLE: ReadonlySet<Reason> = new Set<Reason>(['WaitingForDependency', 'OutsideWindow', 'ClockNotSet']);
+
 /** Holds that no amount of trying will end. */
 const HOPELESS: ReadonlySet<Reason> = new Set<Reason>([
   'BadReference',
@@ -161,7 +164,7 @@ function phaseOf(
     return 'Pending';
   if (troubles.length > 0) return 'Degraded';
   const acting = input.plan.actions.some((action) => action.blueprint === blueprint.name);
-  const waits = holds.length > 0 && holds.every(({ reason }) => reason === 'WaitingForDependency');
+  const waits = holds.length > 0 && holds.every(({ reason }) => IDLE.has(reason));
   if (waits && ready === 0 && !acting && !isBusy) return 'Pending';
   // A pause of which nothing comes is no work.
   const isHeld = holds.some(({ key, reason }) => reason !== 'Paused' || key !== blueprint.name);

@@ -1,4 +1,5 @@
 import type { Outcome } from '../model/action.ts';
+import { LABEL } from '../model/container.ts';
 import type { Owner, Service } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import type { Reason } from '../model/reason.ts';
@@ -53,4 +54,17 @@ export function aloneAndFailing(
   if (!isLate || (standing !== 'starting' && standing !== 'unhealthy')) return undefined;
   const { lacks } = gateOf(service, container, observed, monoMs);
   return { key, specHash, reason: 'Unhealthy', message: `it ${lacks}` };
+}
+
+/** What ended while nobody looked may have been ended by whatever kept us from looking; what the engine restarts again and
+ *  again does not stay up. */
+export function isLooping(observed: ObservedState): (failure: VersionFailure) => boolean {
+  const looping = new Set(
+    observed.containers.flatMap(({ state, labels }) =>
+      state === 'restarting'
+        ? [`${labels[LABEL.deployment]}/${labels[LABEL.instance]}/${labels[LABEL.replica]}`]
+        : [],
+    ),
+  );
+  return ({ key }) => looping.has(key);
 }

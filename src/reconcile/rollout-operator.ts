@@ -52,8 +52,10 @@ const COMMANDS: Readonly<Record<RolloutCommand, Handler>> = {
         bad: rest.bad.filter((bad) => bad.hash !== hash),
         ...(pause === undefined || pause.by === 'failure' ? {} : { pause }),
       }));
+    const isOutside = rollouts.goNow(blueprint);
     rollouts.parts.onTurn(name);
-    const what = isBad || isHeld ? `${versionText(blueprint)} is tried again` : 'what failed is tried now';
+    const again = isBad || isHeld ? `${versionText(blueprint)} is tried again` : 'what failed is tried now';
+    const what = isOutside ? `${again}, and waits for no window` : again;
     return { ok: true, text: `${name}: ${what}` };
   },
   pause: (rollouts, blueprint) => {

@@ -1,7 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { errorText } from '../base/errors.ts';
 import type { Outcome } from '../model/action.ts';
-import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState, Service } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import type { Store } from '../model/ports.ts';
@@ -12,8 +11,9 @@ import { keyOf } from './ownership.ts';
 import { updateOf } from './plan-strategy.ts';
 import { contentHash, inForce, isChanged, proof, versionText, wayBack } from './plan-version.ts';
 import { movedAlong } from './rollout-dependants.ts';
-import { aloneAndFailing, refusalOf, type VersionFailure } from './rollout-failures.ts';
+import { aloneAndFailing, isLooping, refusalOf, type VersionFailure } from './rollout-failures.ts';
 import { viewOf } from './rollout-view.ts';
+import { UpdateWindows, type UpdateWindowsParts } from './update-windows.ts';
 
 /** Good versions kept of each blueprint: the last good one, and the one before for an operator who dislikes it. */
 const GOOD_KEPT = 2;
@@ -32,7 +32,7 @@ interface FailedVersion {
 const NOTHING: Pick<Rollout, 'good' | 'bad'> = { good: [], bad: [] };
 
 /** What a roll-out needs, and whom it tells. */
-export interface RolloutParts {
+export interface RolloutParts extends UpdateWindowsParts {
   clock: Clock;
   store: Pick<Store, 'loadRollouts' | 'saveRollouts'>;
   journal: Pick<Journal, 'add'>;
@@ -57,9 +57,11 @@ export class Rollouts {
   #saving: Promise<void> | undefined;
   #error: string | undefined;
   #memo: { asked: DesiredState; inForce: DesiredState } | undefined;
+  readonly #windows: UpdateWindows;
 
   constructor(parts: RolloutParts) {
     this.parts = parts;
+    this.#windows = new UpdateWindows(parts);
   }
 
   async restore(): Promise<void> {
@@ -79,8 +81,9 @@ export class Rollouts {
     });
   }
 
-  /** Settles when the save under way has ended. */
+  /** Settles when the save under way has ended; nothing is watched any more. */
   async idle(): Promise<void> {
+    this.#windows.stop();
     await this.#saving;
   }
 
@@ -103,10 +106,32 @@ export class Rollouts {
     }
   }
 
-  /** What is really wanted: the last good version where the newest is bad. */
+  /** What is really wanted: the last good version where the newest is bad, or has to wait. */
   inForce(asked: DesiredState): DesiredState {
-    if (this.#memo?.asked !== asked) this.#memo = { asked, inForce: inForce(asked, this.#records) };
+    if (this.#memo?.asked !== asked)
+      this.#memo = { asked, inForce: inForce(asked, this.#records, this.#windows.waiting) };
     return this.#memo.inForce;
+  }
+
+  /** Versions that wait for their windows. */
+  get waiting(): readonly DesiredBlueprint[] {
+    return [...this.#windows.waiting.values()].map(({ blueprint }) => blueprint);
+  }
+
+  /** Somebody asked for this version now: it waits for no window. false: it did not wait for one. */
+  goNow(blueprint: DesiredBlueprint): boolean {
+    const { name } = blueprint;
+    if (!this.#windows.view.has(name)) return false;
+    this.#windows.forget(name);
+    this.change(name, (record) => ({ ...record, now: contentHash(blueprint) }));
+    return true;
+  }
+
+  /** `inForce` when the server wants a blueprint made anew, which waits for no window. */
+  forced(asked: DesiredState, name: string): DesiredState {
+    const blueprint = asked.known ? asked.blueprints.find((one) => one.name === name) : undefined;
+    if (blueprint !== undefined) this.goNow(blueprint);
+    return this.inForce(asked);
   }
 
   /** The record of a blueprint; undefined when nothing is known of it. */
@@ -126,7 +151,7 @@ export class Rollouts {
   }
 
   /** What the planner gets to see. */
-  view(asked: DesiredState): Pick<ObservedState, 'rollouts' | 'protectedImages'> {
+  view(asked: DesiredState): Pick<ObservedState, 'rollouts' | 'protectedImages' | 'windows'> {
     const rollouts = new Map<string, RolloutView>();
     const images = new Set<string>();
     for (const { good } of this.#records.values())
@@ -137,9 +162,11 @@ export class Rollouts {
     for (const blueprint of asked.known ? asked.blueprints : []) {
       const record = this.#records.get(blueprint.name);
       const view = record === undefined ? undefined : viewOf(blueprint, record);
-      if (view !== undefined) rollouts.set(blueprint.name, view);
+      const waits = this.#windows.waiting.get(blueprint.name)?.notices ?? [];
+      if (view !== undefined || waits.length > 0)
+        rollouts.set(blueprint.name, { ...view, notices: [...(view?.notices ?? []), ...waits] });
     }
-    return { rollouts, protectedImages: images };
+    return { rollouts, protectedImages: images, windows: this.#windows.view };
   }
 
   /** Notes what came of an action. */
@@ -173,9 +200,23 @@ export class Rollouts {
     const present = new Set(observed.containers.map(({ id }) => id));
     for (const id of this.#seen.keys()) if (!present.has(id)) this.#seen.delete(id);
     this.#wakeAtMs = undefined;
-    let isTurned = false;
+    // Before: limits that are not in force yet would pass for good.
+    let isTurned = this.reviewWindows(asked, observed);
     for (const blueprint of asked.blueprints)
-      if (!blueprint.deleting) isTurned = this.#judge(blueprint, asked, observed, failures) || isTurned;
+      if (!blueprint.deleting && !this.#windows.waiting.has(blueprint.name))
+        isTurned = this.#judge(blueprint, asked, observed, failures) || isTurned;
+    return isTurned;
+  }
+
+  /** After a look: which versions have to wait. true: they are others than before. */
+  reviewWindows(asked: DesiredState & { known: true }, observed: ObservedState): boolean {
+    for (const blueprint of asked.blueprints) {
+      const now = this.#records.get(blueprint.name)?.now;
+      if (now !== undefined && (now !== contentHash(blueprint) || !this.#windows.isClosed(blueprint)))
+        this.change(blueprint.name, ({ now: _now, ...rest }) => rest);
+    }
+    const isTurned = this.#windows.review(asked, observed, (name) => this.#records.get(name));
+    if (isTurned) this.#memo = undefined;
     return isTurned;
   }
 
@@ -267,7 +308,7 @@ export class Rollouts {
         const other = contentHash(version);
         return other !== hash && !record.bad.some((bad) => bad.hash === other);
       });
-      const { arrived, ...rest } = record;
+      const { arrived, now: _now, ...rest } = record;
       const when = arrived?.hash === hash ? { arrivedAt: arrived.at } : {};
       return { ...rest, good: [{ ...good, ...when }, ...others].slice(0, GOOD_KEPT) };
     });
@@ -327,17 +368,4 @@ export class Rollouts {
     }));
     this.parts.onTurn(blueprint.name);
   }
-}
-
-/** What ended while nobody looked may have been ended by whatever kept us from looking; what the engine restarts again and
- *  again does not stay up. */
-function isLooping(observed: ObservedState): (failure: VersionFailure) => boolean {
-  const looping = new Set(
-    observed.containers.flatMap(({ state, labels }) =>
-      state === 'restarting'
-        ? [`${labels[LABEL.deployment]}/${labels[LABEL.instance]}/${labels[LABEL.replica]}`]
-        : [],
-    ),
-  );
-  return ({ key }) => looping.has(key);
 }

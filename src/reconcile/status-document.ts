@@ -27,7 +27,14 @@ export interface ReportInput {
 }
 
 /** Holds that are part of ordinary progress; all others mean that something is wrong. */
-const PROGRESS: ReadonlySet<Reason> = new Set<Reason>(['Pulling', 'Working', 'Paused', 'UpdateLocked']);
+const PROGRESS: ReadonlySet<Reason> = new Set<Reason>([
+  'Pulling',
+  'Working',
+  'Paused',
+  'UpdateLocked',
+  'OutsideWindow',
+  'ClockNotSet',
+]);
 
 /** false for what is part of ordinary progress; to wait for a dependency is, until it takes longer than it should. */
 export function isTrouble({ reason, overdue }: Hold): boolean {

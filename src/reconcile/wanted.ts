@@ -1,16 +1,17 @@
 import type { Plan } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
-import type { DesiredState } from '../model/desired.ts';
+import type { DesiredBlueprint, DesiredState } from '../model/desired.ts';
 import type { ObservedState } from '../model/observed.ts';
 import type { EngineEvent, Wanted } from '../model/ports.ts';
 import type { Reason } from '../model/reason.ts';
 
-/** What a look must include for these blueprints: their images, and volumes that are to be removed. */
-export function wantedOf(desired: DesiredState): Wanted {
+/** What a look must include for these blueprints: their images, those of versions that wait, and volumes that are to be
+ *  removed. */
+export function wantedOf(desired: DesiredState, waiting: readonly DesiredBlueprint[] = []): Wanted {
   if (!desired.known) return { images: [], volumes: [] };
   const images = new Set<string>();
   const volumes = new Set<string>();
-  for (const blueprint of desired.blueprints) {
+  for (const blueprint of [...desired.blueprints, ...waiting]) {
     for (const service of blueprint.services)
       if (service.hold === undefined) images.add(service.container.image);
     for (const volume of blueprint.reclaimVolumes) volumes.add(volume);

@@ -71,6 +71,15 @@ const service = v.looseObject({
   onUnhealthy: v.picklist(['restart', 'ignore']),
 });
 
+const windowList = v.array(
+  v.looseObject({
+    days: v.array(count),
+    fromMinute: count,
+    toMinute: count,
+    utc: v.exactOptional(v.literal(true)),
+  }),
+);
+
 const desiredBlueprint = v.looseObject({
   name: text,
   kind: text,
@@ -92,6 +101,9 @@ const desiredBlueprint = v.looseObject({
   reclaimVolumes: strings,
   reclaimNetworks: strings,
   order: v.exactOptional(v.record(text, strings)),
+  windows: v.exactOptional(
+    v.looseObject({ download: v.exactOptional(windowList), update: v.exactOptional(windowList) }),
+  ),
   executors: v.exactOptional(
     v.looseObject({
       executorType: text,
@@ -192,6 +204,7 @@ const rollouts = v.array(
         since: v.number(),
       }),
     ),
+    now: v.exactOptional(text),
   }),
 );
 

@@ -15,12 +15,18 @@ let made = 0;
 const fresh = () => join(root, String(made++));
 const open = (dir: string) => openStore({ dir, clock: systemClock, log: silentLogger });
 
+const WINDOWS = {
+  update: [{ days: [0, 6], fromMinute: 60, toMinute: 30, utc: true as const }],
+  download: [{ days: [1], fromMinute: 0, toMinute: 1440 }],
+};
+
 const FULL: readonly Rollout[] = [
   {
     blueprint: 'c1-db',
-    good: [{ version: desiredOf('c1-db', 'one'), imageIds: ['sha256:1'] }],
+    good: [{ version: { ...desiredOf('c1-db', 'one'), windows: WINDOWS }, imageIds: ['sha256:1'] }],
     bad: [{ hash: 'ab', label: 'generation 2', reason: 'CrashLoop', message: 'exited 1', since: 5 }],
     pause: { by: 'operator', hash: 'ab', message: 'paused by an operator', since: 6 },
+    now: 'ab',
   },
   { blueprint: 'web', good: [], bad: [] },
 ];

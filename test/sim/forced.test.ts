@@ -3,7 +3,7 @@ import type { ForceResult, Link, LinkHost } from '../../src/model/link.ts';
 import { image, normalReference } from '../fakes/engine-types.ts';
 import { sampleLinkStatus } from '../fakes/link-status.ts';
 import { deployment } from './blueprints.ts';
-import { type Harness, simulation } from './harness.ts';
+import { type Harness, type HarnessOptions, simulation } from './harness.ts';
 
 /** A link that does nothing but hand out its host. */
 class HostLink implements Link {
@@ -29,7 +29,11 @@ interface Forced extends Harness {
 }
 
 /** A simulation whose blueprint `web` of two images runs, with both images at a registry. */
-function forced(title: string, body: (sim: Forced) => Promise<void>): void {
+function forced(
+  title: string,
+  body: (sim: Forced) => Promise<void>,
+  settings: HarnessOptions['settings'] = {},
+): void {
   const link = new HostLink();
   simulation(
     title,
@@ -50,7 +54,7 @@ function forced(title: string, body: (sim: Forced) => Promise<void>): void {
       await sim.settle();
       await body(sim);
     },
-    { link },
+    { link, settings },
   );
 }
 
@@ -221,3 +225,25 @@ forced('a forced run pulls, and waits for a lock with its replacements', async (
   await sim.settle();
   assert.notEqual(sim.box('web-a').id, before);
 });
+const NIGHT = { days: [0, 1, 2, 3, 4, 5, 6], fromMinute: 22 * 60, toMinute: 23 * 60, utc: true } as const;
+
+forced(
+  'a forced run is the word of the server: it waits for no window, and brings the version that waits for one',
+  async (sim) => {
+    await sim.run(10_000);
+    const { id } = sim.box('web-b');
+    const next = deployment('web', [
+      { name: 'web-a', image: 'app:2' },
+      { name: 'web-b', image: 'app:2' },
+    ]);
+    sim.deploy(next);
+    await sim.run(60_000);
+    assert.deepEqual([sim.box('web-a').imageRef, sim.waits('web')], ['app:1', ['OutsideWindow']]);
+    const forced = sim.force();
+    await sim.settle(120_000);
+    assert.equal(forced.result?.ok, true);
+    assert.equal(sim.box('web-a').imageRef, 'app:2');
+    assert.notEqual(sim.box('web-b').id, id);
+  },
+  { windows: { update: [NIGHT], download: [NIGHT] } },
+);

@@ -51,6 +51,27 @@ test('a machine with nothing set gets the defaults', async () => {
   assert.deepEqual(origins.node, { from: 'default', name: '' });
 });
 
+test('windows are separated by ";", as a comma separates days and times', async () => {
+  const { config, origins } = await configOf({
+    flags: { 'update-windows': ['Mon-Fri 22:00-05:00; Sat,Sun', 'daily 12:00-13:00 UTC'] },
+    env: { COLONIES_EDGE_DOWNLOAD_WINDOWS: 'Sat,Sun 01:00-02:00' },
+  });
+  const shown = describe(config, origins).filter(({ flag }) => flag.endsWith('-windows'));
+  assert.deepEqual(
+    shown.map(({ value }) => value),
+    [['Sat,Sun 01:00-02:00'], ['Mon-Fri 22:00-05:00', 'Sat,Sun 00:00-24:00', 'daily 12:00-13:00 UTC']],
+  );
+  const inFile = { [FILE]: 'updateWindows: [Mon 01:00-02:00]\ndownloadWindows: [1, Sat]\n' };
+  assert.deepEqual(await problemsOf({ files: inFile }), [
+    `${FILE}: downloadWindows must be a list of strings, got [1,"Sat"]`,
+  ]);
+  assert.match(
+    (await problemsOf({ flags: { 'update-windows': ['Mon-Fri 22-5'] } })).join(),
+    /^--update-windows must give times as HH:MM-HH:MM .* "22-5" is none, got \["Mon-Fri 22-5"\]$/,
+  );
+  assert.deepEqual((await configOf({})).config.updateWindows, []);
+});
+
 test('the thresholds of the disk are percentages, and the target lies below the start', async () => {
   const { config } = await configOf({});
   assert.deepEqual([config.gcStartPercent, config.gcTargetPercent, config.gcMinAgeMs], [85, 75, 3_600_000]);

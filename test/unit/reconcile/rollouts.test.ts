@@ -22,6 +22,8 @@ async function rolloutsWith(records: readonly Rollout[]): Promise<Rollouts> {
     store: { loadRollouts: async () => records, saveRollouts: async () => true },
     journal: { add: () => undefined },
     onTurn: () => undefined,
+    ring: () => undefined,
+    settings: {},
   });
   await rollouts.restore();
   return rollouts;
