@@ -2,6 +2,7 @@ import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState, Owner, Service } from '../model/desired.ts';
 import { fingerprint } from '../model/hash.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
+import { replicaOf } from '../model/replica.ts';
 import type { GoodVersion, Rollout } from '../model/rollout.ts';
 import { isCurrent } from './crashes.ts';
 import { isOurs, keyOf } from './ownership.ts';
@@ -112,8 +113,17 @@ function isFor(
 /** true when this service is another one in the version that would be gone back to: what fails in both is not the fault of
  *  the new version. */
 export function isChanged(service: Service, good: GoodVersion): boolean {
-  const before = good.version.services.find(({ key }) => key === service.key);
+  const before = sameIn(good, service);
   return before === undefined || fingerprint(essence(before)) !== fingerprint(essence(service));
+}
+
+/** The replica of this number in that version, which may have asked for others of its kind. */
+function sameIn({ version: { kind, services } }: GoodVersion, { key, instance, replica }: Service) {
+  const same = services.find((service) => service.key === key);
+  if (same !== undefined || kind !== 'DockerDeployment') return same;
+  const replicas = services.filter((service) => service.instance === instance);
+  const [first] = replicas;
+  return first === undefined ? undefined : replicaOf(first, replica, replicas.length);
 }
 
 function essence({ container, probe }: Service): unknown {

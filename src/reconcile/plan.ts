@@ -6,6 +6,7 @@ import { stillStarting } from './order.ts';
 import { stoppedLater } from './order-stop.ts';
 import { type BlueprintContainers, containersOf, keyOf } from './ownership.ts';
 import { pullAnew } from './plan-forced.ts';
+import { withReplicas } from './plan-replicas.ts';
 import { planService } from './plan-service.ts';
 import { heldBack, retire } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
@@ -15,8 +16,9 @@ import type { Planning } from './planning.ts';
  * desired state is unknown. Pure; `now` is monotonic milliseconds. A converged state gives a plan without actions and
  * holds. The order of blueprints and containers in the input does not matter.
  */
-export function plan(desired: DesiredState, observed: ObservedState, now: number): Plan {
-  if (!desired.known) return { actions: [], holds: [], adopt: [], finished: [] };
+export function plan(asked: DesiredState, observed: ObservedState, now: number): Plan {
+  if (!asked.known) return { actions: [], holds: [], adopt: [], finished: [] };
+  const desired = withReplicas(asked, observed);
   const actions = new Map<string, Action>();
   const holds: Hold[] = [];
   const adopt: Plan['adopt'][number][] = [];
@@ -74,7 +76,7 @@ function letGo(
   later: ReadonlyMap<string, string>,
 ): void {
   const dependant = later.get(container.id);
-  if (dependant === undefined) retire(planning, container, surplusCause(blueprint));
+  if (dependant === undefined) retire(planning, container, surplusCause(blueprint, container));
   else
     planning.hold({
       key: keyOf(container) ?? container.id,
@@ -84,8 +86,13 @@ function letGo(
     });
 }
 
-function surplusCause(blueprint: DesiredBlueprint): string {
-  return blueprint.deleting ? 'blueprint was removed' : 'no longer asked for by the blueprint';
+function surplusCause({ deleting, services }: DesiredBlueprint, { labels }: ObservedContainer): string {
+  if (deleting) return 'blueprint was removed';
+  const isPassedOver = services.some(
+    ({ instance, replica }) => instance === labels[LABEL.instance] && replica > Number(labels[LABEL.replica]),
+  );
+  const why = isPassedOver ? ' (of too many replicas, first what is not ready, then the oldest version)' : '';
+  return `no longer asked for by the blueprint${why}`;
 }
 
 function wakeAt(holds: readonly Hold[]): { wakeAtMs?: number } {

@@ -7,6 +7,7 @@ import { type Problem, problemText } from '../model/problem.ts';
 import type { Reason } from '../model/reason.ts';
 import type { BlueprintReport, Condition, Phase, Waiting } from '../model/status.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
+import { withReplicas } from './plan-replicas.ts';
 import { isReady } from './readiness.ts';
 import { reportOf } from './readiness-probe.ts';
 import { strategyWarnings } from './report-update.ts';
@@ -25,7 +26,9 @@ const HOPELESS: ReadonlySet<Reason> = new Set<Reason>([
 ]);
 
 /** One report for each blueprint we run, and one for each named document that was refused and has no valid version. */
-export function reportAll(input: ReportInput): BlueprintReport[] {
+export function reportAll(asked: ReportInput): BlueprintReport[] {
+  const { observed } = asked;
+  const input = observed === undefined ? asked : { ...asked, desired: withReplicas(asked.desired, observed) };
   const refusals = new Map<string, Refusal[]>();
   for (const refusal of input.desired.refusals)
     if (refusal.name !== undefined)

@@ -9,6 +9,7 @@ import type { Store } from '../model/ports.ts';
 import type { BadVersion, GoodVersion, Rollout, RolloutView } from '../model/rollout.ts';
 import type { Journal } from './journal.ts';
 import { keyOf } from './ownership.ts';
+import { withReplicas } from './plan-replicas.ts';
 import { updateOf } from './plan-strategy.ts';
 import { contentHash, inForce, isChanged, proof, versionText, wayBack } from './plan-version.ts';
 import { aloneAndFailing, refusalOf, type VersionFailure } from './rollout-failures.ts';
@@ -160,13 +161,19 @@ export class Rollouts {
     for (const id of this.#seen.keys()) if (!present.has(id)) this.#seen.delete(id);
     this.#wakeAtMs = undefined;
     let isTurned = false;
-    for (const blueprint of asked.blueprints)
-      if (!blueprint.deleting) isTurned = this.#judge(blueprint, asked, observed, failures) || isTurned;
+    const here = withReplicas(asked, observed);
+    asked.blueprints.forEach((blueprint, index) => {
+      const services = here.blueprints[index]?.services ?? blueprint.services;
+      if (!blueprint.deleting)
+        isTurned = this.#judge(blueprint, services, asked, observed, failures) || isTurned;
+    });
     return isTurned;
   }
 
+  /** `services`: of the replicas that stay; a version is known by those that it asks for. */
   #judge(
     blueprint: DesiredBlueprint,
+    services: readonly Service[],
     { owner }: DesiredState & { known: true },
     observed: ObservedState,
     failures: readonly VersionFailure[],
@@ -178,7 +185,7 @@ export class Rollouts {
     if (record?.bad.some((bad) => bad.hash === hash)) return false;
     if (record?.good[0] !== undefined && contentHash(record.good[0].version) === hash) return false;
     const monoMs = this.parts.clock.monoMs();
-    const proven = proof(blueprint, observed, owner, monoMs);
+    const proven = proof({ ...blueprint, services }, observed, owner, monoMs);
     if (proven.isGood) {
       this.#passed(blueprint, { version: blueprint, imageIds: proven.imageIds });
       return false;
@@ -188,7 +195,7 @@ export class Rollouts {
     if (good === undefined || record?.good.some(({ version }) => contentHash(version) === hash)) return false;
     const since = (container: ObservedContainer, isHealthy: boolean) =>
       this.#sinceOf(container, isHealthy, monoMs);
-    for (const service of blueprint.services) {
+    for (const service of services) {
       if (service.hold !== undefined || !isChanged(service, good)) continue;
       const own = observed.containers.find((container) => keyOf(container) === service.key);
       if (own?.state === 'running') this.#wakeBy(since(own, false) + updateOf(service).deadlineMs);
