@@ -13,7 +13,12 @@ interface ActionBase {
 
 /** One engine call as data. */
 export type Action =
-  | (ActionBase & { kind: 'pullImage'; image: string })
+  | (ActionBase & {
+      kind: 'pullImage';
+      image: string;
+      /** What else the same change has still to pull: all of it fits, or none is begun. Absent: nothing. */
+      together?: readonly string[];
+    })
   | (ActionBase & {
       kind: 'createNetwork';
       name: string;

@@ -55,7 +55,7 @@ export class Apply {
   async #call(action: Action, signal: AbortSignal): Promise<{ id?: string; warnings?: readonly string[] }> {
     switch (action.kind) {
       case 'pullImage':
-        return this.#pull(action.image, signal);
+        return this.#pull(action, signal);
       case 'stopContainer':
       case 'restartContainer':
         // A stop only waits; it must not keep others from their turn.
@@ -78,7 +78,10 @@ export class Apply {
     }
   }
 
-  async #pull(image: string, signal: AbortSignal): Promise<{ id?: string }> {
+  async #pull(
+    { image, together = [] }: Action & { kind: 'pullImage' },
+    signal: AbortSignal,
+  ): Promise<{ id?: string }> {
     const entry: PullProgress = {
       image,
       state: 'queued',
@@ -90,7 +93,7 @@ export class Apply {
     try {
       return await this.#pulls.run(signal, () => {
         entry.state = 'running';
-        return this.#guard.pull(image, signal, () =>
+        return this.#guard.pull({ image, together }, signal, () =>
           this.#engine.pull(image, {
             signal,
             onProgress: (currentBytes, totalBytes) => Object.assign(entry, { currentBytes, totalBytes }),

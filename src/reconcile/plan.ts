@@ -36,7 +36,9 @@ export function plan(asked: DesiredState, observed: ObservedState, now: number):
     containers,
     turns: stillStarting({ desired, observed, containers }, now),
     act: (action) => {
-      if (!observed.busy.has(action.lane) && !actions.has(action.lane)) actions.set(action.lane, action);
+      if (observed.busy.has(action.lane)) return;
+      const first = actions.get(action.lane);
+      actions.set(action.lane, first === undefined ? action : forBoth(first, action));
     },
     hold: (hold) => holds.push(hold),
     adopt: (adoption) => adopt.push(adoption),
@@ -56,6 +58,15 @@ export function plan(asked: DesiredState, observed: ObservedState, now: number):
   }
   const starting = planning.turns.size === 0 ? {} : { starting: [...planning.turns.keys()] };
   return { actions: [...actions.values()], holds, adopt, finished, ...starting, ...wakeAt(holds) };
+}
+
+/** The first action of a lane counts. An image that two changes need is pulled with what both of them lack: it must not fail
+ *  for what only one of them is too large for. */
+function forBoth(first: Action, second: Action): Action {
+  if (first.kind !== 'pullImage' || second.kind !== 'pullImage' || first.together === undefined) return first;
+  const { together, ...alone } = first;
+  const both = together.filter((image) => second.together?.includes(image));
+  return both.length === 0 ? alone : { ...alone, together: both };
 }
 
 const NO_CONTAINERS: BlueprintContainers = { byKey: new Map(), surplus: [] };
