@@ -11,7 +11,7 @@ import type { Journal } from './journal.ts';
 import { keyOf } from './ownership.ts';
 import { withReplicas } from './plan-replicas.ts';
 import { updateOf } from './plan-strategy.ts';
-import { contentHash, inForce, isChanged, proof, versionText, wayBack } from './plan-version.ts';
+import { contentHash, inForce, isChanged, lasting, proof, versionText, wayBack } from './plan-version.ts';
 import { aloneAndFailing, refusalOf, type VersionFailure } from './rollout-failures.ts';
 
 /** Good versions kept of each blueprint: the last good one, and the one before for an operator who dislikes it. */
@@ -55,7 +55,10 @@ export class Rollouts {
 
   async restore(): Promise<void> {
     try {
-      for (const record of await this.parts.store.loadRollouts()) this.#records.set(record.blueprint, record);
+      for (const record of await this.parts.store.loadRollouts()) {
+        const good = record.good.map((one) => ({ ...one, version: lasting(one.version) }));
+        this.#records.set(record.blueprint, { ...record, good });
+      }
     } catch (error) {
       this.parts.journal.add('warn', 'last good versions cannot be loaded', { detail: errorText(error) });
     }
@@ -187,7 +190,7 @@ export class Rollouts {
     const monoMs = this.parts.clock.monoMs();
     const proven = proof({ ...blueprint, services }, observed, owner, monoMs);
     if (proven.isGood) {
-      this.#passed(blueprint, { version: blueprint, imageIds: proven.imageIds });
+      this.#passed(blueprint, { version: lasting(blueprint), imageIds: proven.imageIds });
       return false;
     }
     this.#wakeBy(proven.untilMs);
