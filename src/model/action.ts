@@ -104,8 +104,10 @@ export interface Hold {
   waitsFor?: readonly string[];
   /** true: it has waited for one of them longer than it should. */
   overdue?: boolean;
-  /** Tries made so far, where no setback counts them. */
+  /** Tries made so far. */
   attempts?: number;
+  /** Wall time of the first of these failures, epoch milliseconds. */
+  since?: number;
 }
 
 /** The next steps, not a grand plan: act, look again. */

@@ -183,9 +183,8 @@ class AgentLoop implements Agent {
     this.#plan = plan(this.#rollouts.inForce(asked), observed, clock.monoMs());
     this.#afterPlan(this.#plan);
     this.#plannedFor = isNewest ? this.#source.desired : asked;
-    const { actions } = this.#plan;
-    const tidy = this.#garbage.next(this.#source.desired, observed, actions);
-    for (const action of [...actions, ...tidy]) this.#dispatch(action);
+    const tidy = this.#garbage.next(this.#source.desired, observed, this.#plan.actions);
+    for (const action of [...this.#plan.actions, ...tidy]) this.#dispatch(action);
     this.#report();
     this.#ledger.review(this.#rollouts.inForce(this.#source.desired), observed, this.#reports);
     this.#keeper.save();
@@ -286,6 +285,7 @@ class AgentLoop implements Agent {
       lastErrors: this.#ledger.lastErrors,
       engineAway: this.#engine.awayBecause,
       now: clock.now(),
+      monoMs: clock.monoMs(),
       node: settings.executorName,
       location: settings.location,
       version: settings.version,

@@ -182,10 +182,19 @@ function waitingOf(input: ReportInput, blueprint: DesiredBlueprint, hold: Hold):
   const service = blueprint.services.find((candidate) => candidate.key === hold.key);
   const failed = hold.nextTryAt === undefined ? undefined : input.observed?.setbacks.get(hold.key);
   const attempts = hold.attempts ?? failed?.attempts;
+  const since = hold.since ?? failed?.since;
+  const name = service?.containerName ?? hold.key;
+  const before = input.previous
+    .get(blueprint.name)
+    ?.waiting.find((waiting) => waiting.name === name && waiting.reason === hold.reason);
+  const { untilMs, nextTryAt } = hold;
+  const isDecided = nextTryAt === undefined && untilMs !== undefined && untilMs > input.monoMs;
   return {
-    name: service?.containerName ?? hold.key,
+    name,
     reason: hold.reason,
     message: hold.message,
+    since: since === undefined ? (before?.since ?? isoTime(input.now)) : isoTime(since),
+    ...(isDecided ? { decidedAt: isoTime(input.now + untilMs - input.monoMs) } : {}),
     ...(hold.nextTryAt === undefined ? {} : { nextTryAt: isoTime(hold.nextTryAt) }),
     ...(attempts === undefined ? {} : { attempts }),
   };
