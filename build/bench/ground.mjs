@@ -45,20 +45,26 @@ export class Ground {
     return agent;
   }
 
-  /** Asks an agent for `count` containers; returns their names. @param {Agent} agent @param {number} count */
-  ask(agent, count) {
+  /** Asks an agent for `count` containers; returns their names. @param {Agent} agent @param {number} count @param {object} [fields] of each instance */
+  ask(agent, count, fields = {}) {
     const names = Array.from({ length: count }, (_, index) => `bench-${this.count}-${index}`);
-    const instances = names.map((name) => ({ name, type: 'container', image: IMAGE, command: COMMAND }));
+    const instances = names.map((name) => ({
+      name,
+      type: 'container',
+      image: IMAGE,
+      command: COMMAND,
+      ...fields,
+    }));
     const document = { kind: 'DockerDeployment', metadata: { name: 'bench' }, spec: { instances } };
     writeFileSync(join(agent.blueprints, '.new'), JSON.stringify(document));
     renameSync(join(agent.blueprints, '.new'), join(agent.blueprints, 'bench.json'));
     return names;
   }
 
-  /** An agent that runs and has `count` containers. @param {number} count @param {{ dockerHost?: string }} [options] */
-  async deployed(count, options = {}) {
+  /** An agent that runs and has `count` containers. @param {number} count @param {{ dockerHost?: string }} [options] @param {object} [fields] of each instance */
+  async deployed(count, options = {}, fields = {}) {
     const agent = this.agent(options);
-    const names = this.ask(agent, count);
+    const names = this.ask(agent, count, fields);
     agent.start();
     await agent.converged(120_000);
     return { agent, names };

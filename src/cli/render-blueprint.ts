@@ -1,7 +1,7 @@
 import { pad, printable } from '../base/text.ts';
 import { problemText } from '../model/problem.ts';
-import type { BlueprintReport, InstanceStatus } from '../model/status.ts';
-import { ageOf, indented, type Look } from './render-status.ts';
+import type { BlueprintReport, InstanceStatus, Waiting } from '../model/status.ts';
+import { ageOf, historyText, indented, type Look } from './render-status.ts';
 
 /** Everything about one blueprint, lines of at most `columns`. */
 export function renderBlueprint(report: BlueprintReport, look: Look): string {
@@ -25,10 +25,8 @@ export function renderBlueprint(report: BlueprintReport, look: Look): string {
   section(
     'Waits for',
     report.waiting.map((waiting) => {
-      const attempts = waiting.attempts === undefined ? '' : `, attempt ${waiting.attempts}`;
-      const until =
-        waiting.nextTryAt === undefined ? ', until something changes' : `, next try at ${waiting.nextTryAt}`;
-      return `${waiting.name}: ${waiting.reason}: ${waiting.message}${attempts}${until}`;
+      const { name, reason, message } = waiting;
+      return `${name}: ${reason}: ${message}${historyText(waiting, look)}${nextText(waiting)}`;
     }),
   );
   section('Doing now', report.doing);
@@ -46,6 +44,22 @@ export function renderBlueprint(report: BlueprintReport, look: Look): string {
   );
   section('Warnings', report.warnings.map(problemText));
   return `${lines.join('\n')}\n`;
+}
+
+/** What the agent does about it, and when. */
+function nextText({ reason, nextTryAt, decidedAt }: Waiting): string {
+  if (nextTryAt !== undefined) return `, next try at ${nextTryAt}`;
+  const decided = decidedAt === undefined ? '' : ` at ${decidedAt}`;
+  switch (reason) {
+    case 'RolledBack':
+    case 'Paused':
+      // Their messages say what goes on.
+      return '';
+    case 'WaitingForDependency':
+      return `, starts as soon as that is so${decided === '' ? '' : `; overdue${decided}`}`;
+    default:
+      return decided === '' ? ', until something changes' : `, decided${decided}`;
+  }
 }
 
 function instanceText(instance: InstanceStatus, look: Look): string {

@@ -176,18 +176,35 @@ function waitCell(report: BlueprintReport, look: Look): string {
   return printable(`${first.reason}${others}${untilText(first, look, ', ')}`);
 }
 
-function untilText(waiting: Waiting, look: Look, lead: string): string {
-  if (waiting.nextTryAt === undefined) return '';
-  const leftMs = Date.parse(waiting.nextTryAt) - look.nowMs;
-  return `${lead}next try ${leftMs > 0 ? `in ${formatDuration(leftMs)}` : 'now'}`;
+function untilText({ reason, nextTryAt, decidedAt }: Waiting, look: Look, lead: string): string {
+  const time = nextTryAt ?? decidedAt;
+  if (time === undefined) return '';
+  const leftMs = Date.parse(time) - look.nowMs;
+  const what = nextTryAt !== undefined ? 'next try' : (DECIDED[reason] ?? 'decided');
+  return `${lead}${what} ${leftMs > 0 ? `in ${formatDuration(leftMs)}` : 'now'}`;
+}
+
+const DECIDED: Partial<Record<Waiting['reason'], string>> = { WaitingForDependency: 'overdue' };
+
+/** How often something was done about it, and since when it waits: " (restarted 3 times, for 25s)". */
+export function historyText({ reason, attempts, since }: Waiting, look: Pick<Look, 'nowMs'>): string {
+  const times = attempts === 1 ? 'once' : `${attempts} times`;
+  const did: Partial<Record<Waiting['reason'], string>> = {
+    Unhealthy: `restarted ${times}`,
+    PortUnreachable: `published anew ${times}`,
+  };
+  const parts = [
+    ...(attempts === undefined ? [] : [did[reason] ?? `tried ${times}`]),
+    ...(since === undefined ? [] : [`for ${ageOf(since, look)}`]),
+  ];
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
 
 function problemLines(report: BlueprintReport, status: AgentStatus, look: Look): string[] {
   const lines: string[] = [];
   const say = (text: string) => lines.push(...indented(printable(text), look, '    ', '  '));
   for (const waiting of report.waiting) {
-    const attempts = waiting.attempts === undefined ? '' : ` (attempt ${waiting.attempts})`;
-    say(`${waiting.name}: ${waiting.message}${attempts}`);
+    say(`${waiting.name}: ${waiting.message}${historyText(waiting, look)}`);
   }
   const file = status.refusals.find(({ name }) => name === report.name)?.file;
   const version = report.desired > 0 ? 'newer version refused' : 'refused';

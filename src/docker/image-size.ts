@@ -1,7 +1,7 @@
 import type { ImageSize } from '../model/disk.ts';
 import { engineError } from './errors.ts';
 import { listAt, numberAt, objectAt, textAt, textsAt } from './json.ts';
-import { loadedBytes, type Manifest, neededBytes, readDiffIds, readManifest } from './manifest.ts';
+import { type Manifest, readDiffIds, readManifest, sizesOf } from './manifest.ts';
 import { Registry } from './registry.ts';
 import type { RegistryAuth } from './registry-auth.ts';
 import { decodeRegistries, registryImage } from './registry-host.ts';
@@ -49,7 +49,7 @@ export async function askImageSize(
     const manifest = await readManifest(registry, image.version, parts.info);
     const present = isExact ? await presentLayers(registry, manifest, parts, signal) : 0;
     const missing = manifest.layers.slice(present);
-    return { compressedBytes: loadedBytes(missing), neededBytes: neededBytes(missing) };
+    return { layers: sizesOf(missing) };
   } finally {
     await registry.close();
   }

@@ -1,3 +1,4 @@
+import type { LayerSize } from '../model/disk.ts';
 import { engineError } from './errors.ts';
 import { isObject, listAt, numberAt, objectAt, textAt, textsAt } from './json.ts';
 import type { Registry } from './registry.ts';
@@ -43,23 +44,13 @@ const MOST_PLATFORMS = 1_000;
  */
 const UNPACKED_FACTOR = 3;
 
-/** Free bytes that pulling these layers takes at most; each is kept as it comes until it is unpacked. */
-export function neededBytes(layers: readonly Layer[]): number {
-  return sumOf(
-    layers,
-    ({ sizeBytes, isCompressed }) => sizeBytes * (1 + (isCompressed ? UNPACKED_FACTOR : 1)),
-  );
-}
-
-/** Bytes that come over the network. */
-export function loadedBytes(layers: readonly Layer[]): number {
-  return sumOf(layers, ({ sizeBytes }) => sizeBytes);
-}
-
-/** Each layer counts once, however often it occurs. */
-function sumOf(layers: readonly Layer[], value: (layer: Layer) => number): number {
-  const once = new Map(layers.map((layer) => [layer.digest, layer]));
-  return Math.ceil([...once.values()].reduce((sum, layer) => sum + value(layer), 0));
+/** What pulling these layers takes at most; each is kept as it comes until it is unpacked. */
+export function sizesOf(layers: readonly Layer[]): LayerSize[] {
+  return layers.map(({ digest, sizeBytes, isCompressed }) => ({
+    digest,
+    compressedBytes: sizeBytes,
+    neededBytes: sizeBytes * (1 + (isCompressed ? UNPACKED_FACTOR : 1)),
+  }));
 }
 
 /** Reads the manifest of an image for this platform, over an index where there is one. Throws as `Registry.read`, and

@@ -1,5 +1,6 @@
 import { type Service, serviceKey } from '../model/desired.ts';
-import { specHash } from '../model/hash.ts';
+import { CONTAINER_NAME_VARIABLE, specHash } from '../model/hash.ts';
+import { replicaName, replicaOf } from '../model/replica.ts';
 import { containerOf, readTemplate, SYNONYMS, type Template } from './container.ts';
 import { readEnvironment } from './environment.ts';
 import type { Fields } from './fields.ts';
@@ -35,18 +36,18 @@ export function resolveDockerDeployment(fields: Fields, scope: Scope): KindResul
       'must list at least one instance (replicas: 0 is the way to remove containers)',
     );
   fields.done('warning', { env: 'instances[].environment', containers: 'instances', ...SYNONYMS });
-  const services = instances.flatMap((instance) =>
-    Array.from({ length: parts.replicas }, (_, replica) => {
-      const name = parts.replicas === 1 ? instance.name : `${instance.name}-${replica}`;
-      return { ...serviceOf(instance, scope, defaults, replica, name), path: instance.fields.at('name') };
-    }),
-  );
+  const { replicas } = parts;
+  const services = instances.flatMap((instance) => {
+    const first = serviceOf(instance, scope, defaults, replicas);
+    const path = instance.fields.at('name');
+    return Array.from({ length: replicas }, (_, number) => ({ ...replicaOf(first, number, replicas), path }));
+  });
   // A missing name is noted already.
   checkNames(
     services.filter(({ instance }) => instance !== ''),
     scope,
   );
-  checkHostPorts(instances, parts.replicas);
+  checkHostPorts(instances, replicas);
   return {
     services: services.map(({ path: _path, ...service }) => service),
     ...reclaimOf(parts, instances),
@@ -66,17 +67,19 @@ function readInstance(fields: Fields, scope: Scope, parts: SpecParts): Instance 
   return { ...template, name: name ?? '', env };
 }
 
+/** The first one of an instance's replicas. */
 function serviceOf(
   instance: Instance,
   scope: Scope,
   defaults: ReturnType<typeof readDefaults>,
-  replica: number,
-  containerName: string,
+  replicas: number,
 ): Service {
+  const replica = 0;
+  const containerName = replicaName(instance.name, replica, replicas);
   const blueprint = scope.blueprint.name;
   const env = new Map(instance.env);
   env.set('COLONIES_DEPLOYMENT', blueprint);
-  env.set('COLONIES_CONTAINER_NAME', containerName);
+  env.set(CONTAINER_NAME_VARIABLE, containerName);
   if (instance.env.has('COLONIES_EXECUTOR_NAME')) {
     env.set('COLONIES_NODE_NAME', nodeName(scope.context));
     env.set('COLONIES_NODE_LOCATION', nodeLocation(scope.context));

@@ -14,7 +14,12 @@ interface ActionBase {
 
 /** One engine call as data. */
 export type Action =
-  | (ActionBase & { kind: 'pullImage'; image: string })
+  | (ActionBase & {
+      kind: 'pullImage';
+      image: string;
+      /** What else the same change has still to pull: all of it fits, or none is begun. Absent: nothing. */
+      together?: readonly string[];
+    })
   | (ActionBase & {
       kind: 'createNetwork';
       name: string;
@@ -123,8 +128,10 @@ export interface Hold {
   waitsFor?: readonly string[];
   /** true: it has waited for one of them longer than it should. */
   overdue?: boolean;
-  /** Tries made so far, where no setback counts them. */
+  /** Tries made so far. */
   attempts?: number;
+  /** Wall time of the first of these failures, epoch milliseconds. */
+  since?: number;
 }
 
 /** The next steps, not a grand plan: act, look again. */

@@ -11,10 +11,30 @@ export interface DiskUse {
 
 /** What a pull would put on the engine's disk, by the word of the image's own registry. */
 export interface ImageSize {
+  /** Layers to load; one that occurs twice may be there twice. */
+  layers: readonly LayerSize[];
+}
+
+export interface LayerSize {
+  /** The same for the same layer of another image. */
+  digest: string;
   /** What comes over the network. */
   compressedBytes: number;
   /** Free space that it takes while it is pulled, at most. */
   neededBytes: number;
+}
+
+/** Sums of these layers, each of which counts once, however often it occurs. */
+export function sumOf(layers: Iterable<LayerSize>): { compressedBytes: number; neededBytes: number } {
+  const once = new Map<string, LayerSize>();
+  for (const layer of layers) once.set(layer.digest, layer);
+  let compressedBytes = 0;
+  let neededBytes = 0;
+  for (const layer of once.values()) {
+    compressedBytes += layer.compressedBytes;
+    neededBytes += layer.neededBytes;
+  }
+  return { compressedBytes, neededBytes };
 }
 
 /** An image as the engine lists it. */

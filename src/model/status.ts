@@ -66,8 +66,12 @@ export interface Waiting {
   name: string;
   reason: Reason;
   message: string;
+  /** Since when it has waited for this reason, as far as this agent knows; RFC 3339. Absent in plans. */
+  since?: string;
   /** RFC 3339; absent: until something changes. */
   nextTryAt?: string;
+  /** When time alone decides: a gate is passed or missed, a dependency overdue; RFC 3339. */
+  decidedAt?: string;
   attempts?: number;
 }
 

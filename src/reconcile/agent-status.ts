@@ -27,10 +27,10 @@ export function isConverged(
 /** The reports of all blueprints, by name. */
 export function reportMap(
   { settings, clock }: Pick<AgentParts, 'settings' | 'clock'>,
-  input: Omit<ReportInput, 'now' | 'node' | 'location' | 'version'>,
+  input: Omit<ReportInput, 'now' | 'monoMs' | 'node' | 'location' | 'version'>,
 ): Map<string, BlueprintReport> {
   const { executorName: node, location, version } = settings;
-  const reports = reportAll({ ...input, now: clock.now(), node, location, version });
+  const reports = reportAll({ ...input, now: clock.now(), monoMs: clock.monoMs(), node, location, version });
   return new Map(reports.map((report) => [report.name, report]));
 }
 

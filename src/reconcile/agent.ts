@@ -184,9 +184,8 @@ class AgentLoop implements Agent {
     this.#plan = plan(this.#rollouts.inForce(asked), observed, clock.monoMs());
     this.#afterPlan(this.#plan);
     this.#plannedFor = isNewest ? this.#source.desired : asked;
-    const { actions } = this.#plan;
-    const tidy = this.#garbage.next(this.#source.desired, observed, actions);
-    for (const action of [...actions, ...tidy]) this.#dispatch(action);
+    const tidy = this.#garbage.next(this.#source.desired, observed, this.#plan.actions);
+    for (const action of [...this.#plan.actions, ...tidy]) this.#dispatch(action);
     this.#report();
     this.#ledger.review(this.#rollouts.inForce(this.#source.desired), observed, this.#reports);
     this.#keeper.save();

@@ -73,7 +73,7 @@ export class Apply {
   async #call(action: Action, signal: AbortSignal): Promise<Told> {
     switch (action.kind) {
       case 'pullImage':
-        return this.#pull(action.image, signal);
+        return this.#pull(action, signal);
       case 'stopContainer':
       case 'restartContainer':
         // A stop only waits; it must not keep others from their turn.
@@ -104,7 +104,10 @@ export class Apply {
     }
   }
 
-  async #pull(image: string, signal: AbortSignal): Promise<{ id?: string }> {
+  async #pull(
+    { image, together = [] }: Action & { kind: 'pullImage' },
+    signal: AbortSignal,
+  ): Promise<{ id?: string }> {
     const entry: PullProgress = {
       image,
       state: 'queued',
@@ -116,7 +119,7 @@ export class Apply {
     try {
       return await this.#pulls.run(signal, () => {
         entry.state = 'running';
-        return this.#guard.pull(image, signal, () =>
+        return this.#guard.pull({ image, together }, signal, () =>
           this.#engine.pull(image, {
             signal,
             onProgress: (currentBytes, totalBytes) => Object.assign(entry, { currentBytes, totalBytes }),

@@ -16,6 +16,7 @@ import { healthWaitMs } from './backoff.ts';
 import type { Journal } from './journal.ts';
 import { keyOf } from './ownership.ts';
 import { faultText } from './plan-health.ts';
+import { withEveryReplica } from './plan-replicas.ts';
 import { ProbeLane } from './probe-lane.ts';
 import { worstOf } from './readiness.ts';
 import { probeTargets, reportOf } from './readiness-probe.ts';
@@ -73,7 +74,9 @@ export class HealthKeeper {
 
   /** After a look: aims the probes at what runs, and says how everything stands with its checks. */
   observe(desired: DesiredState, { containers }: EngineSnapshot): typeof NO_HEALTH {
-    const { targets, unknown } = probeTargets(desired, containers);
+    // Which replicas stay may depend on how those do that will go.
+    const here = desired.known ? withEveryReplica(desired, containers) : desired;
+    const { targets, unknown } = probeTargets(here, containers);
     this.#lane.aim(targets, unknown);
     const probes = this.#lane.view();
     const ids = new Set<string>();

@@ -2,6 +2,7 @@ import type { Action } from '../model/action.ts';
 import type { DesiredState } from '../model/desired.ts';
 import type { ObservedState } from '../model/observed.ts';
 import type { BlueprintReport } from '../model/status.ts';
+import { withReplicas } from './plan-replicas.ts';
 
 const STARTS: ReadonlySet<Action['kind']> = new Set<Action['kind']>([
   'startContainer',
@@ -34,12 +35,9 @@ export class Ledger {
   }
 
   /** After a look: which services are up, so that bringing one back counts as healing; and whose errors are over. */
-  review(
-    desired: DesiredState,
-    observed: ObservedState,
-    reports: ReadonlyMap<string, BlueprintReport>,
-  ): void {
-    if (!desired.known) return;
+  review(asked: DesiredState, observed: ObservedState, reports: ReadonlyMap<string, BlueprintReport>): void {
+    if (!asked.known) return;
+    const desired = withReplicas(asked, observed);
     const keys = new Set(desired.blueprints.flatMap(({ services }) => services.map(({ key }) => key)));
     for (const key of this.#wasReady) if (!keys.has(key)) this.#wasReady.delete(key);
     for (const key of this.#lastErrors.keys())

@@ -18,6 +18,7 @@ import { hashOf, isGone } from './memory-keys.ts';
 import { OrderMemory } from './memory-order.ts';
 import { keyOf } from './ownership.ts';
 import { overdue } from './plan-gate.ts';
+import { withReplicas } from './plan-replicas.ts';
 import { PulledImages } from './pulled-images.ts';
 import { RunningSince } from './running-since.ts';
 import { type Failure, LASTING_SUCCESS_MS, type Moment, nextSetback, otherVersionKey } from './setback.ts';
@@ -284,9 +285,10 @@ export class WorkingMemory {
    * forced run goes on, for which another look is due.
    */
   review(
-    desired: DesiredState & { known: true },
+    asked: DesiredState & { known: true },
     observed: ObservedState,
   ): { crashed: Setback[]; recovered: string[]; forced: boolean } {
+    const desired = withReplicas(asked, observed);
     const services = servicesOf(desired);
     this.#order.forget(services);
     this.updates.forget(services);

@@ -3,7 +3,7 @@ import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed, pullsAnew } from './plan-forced.ts';
 import { afterReplacement, mayBegin } from './plan-hook.ts';
-import { changeReady } from './plan-images.ts';
+import { changeReady, pulledTogether } from './plan-images.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
 import { turnOf } from './plan-rolling.ts';
 import { hold, holdBy, isUp, nameConflict, networkReady, pausedBy, retire } from './plan-steps.ts';
@@ -152,6 +152,7 @@ function imageReady(planning: Planning, service: Service, old: Candidate | undef
         blueprint: service.blueprint,
         cause: `${cause}${old ? ' (needed before the replacement)' : ''}`,
         image: ref,
+        ...pulledTogether(planning, service, old),
       });
       hold(planning, service, { reason: 'Pulling', message: `image ${ref} is being pulled` });
     }

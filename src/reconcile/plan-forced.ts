@@ -21,13 +21,15 @@ export function refsOf(blueprint: DesiredBlueprint): ReadonlySet<string> {
 export function pullAnew(planning: Planning, blueprint: DesiredBlueprint): void {
   const run = planning.observed.forced.get(blueprint.name);
   if (run?.phase !== 'pulling' || blueprint.deleting) return;
-  for (const image of [...run.toPull].sort())
+  const toPull = [...run.toPull].sort();
+  for (const image of toPull)
     planning.act({
       kind: 'pullImage',
       lane: `image:${image}`,
       blueprint: blueprint.name,
       cause: FORCED,
       image,
+      ...(toPull.length < 2 ? {} : { together: toPull.filter((other) => other !== image) }),
     });
 }
 

@@ -1,3 +1,4 @@
+import type { Action } from '../model/action.ts';
 import { LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
@@ -14,24 +15,52 @@ import { holding } from './setback.ts';
  * siblings that already are of their version need no image.
  */
 export function changeReady(planning: Planning, service: Service, old: Candidate | undefined): boolean {
-  const { desired, observed } = planning;
   if (old === undefined || isOfVersion(planning, service, old.container)) return true;
-  const blueprint = desired.blueprints.find(({ name }) => name === service.blueprint);
-  const lacking = (blueprint?.services ?? []).filter(
-    (sibling) => sibling.key !== service.key && sibling.hold === undefined && lacksImage(planning, sibling),
-  );
-  if (blueprint === undefined || lacking.length === 0) return true;
-  const { byKey } = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);
-  const awaited = lacking.filter(
-    (sibling) =>
-      !(byKey.get(sibling.key) ?? []).some((container) => isOfVersion(planning, sibling, container)),
-  );
+  const awaited = awaitedBeside(planning, service);
   // Planned here as well: a sibling that waits for this service's turn would not ask for its image.
   for (const sibling of awaited) pullFor(planning, sibling);
   const [first] = awaited;
   if (first === undefined) return true;
   waitFor(planning, service, first);
   return false;
+}
+
+/** References that the change which this service's image is pulled for has still to pull beside it; none where a lost
+ *  container is brought back, which waits for nobody. */
+export function pulledTogether(
+  planning: Planning,
+  service: Service,
+  old: Candidate | undefined,
+): Pick<Action & { kind: 'pullImage' }, 'together'> {
+  const isHealing =
+    old === undefined
+      ? planning.observed.order.beenUp.has(service.key)
+      : isOfVersion(planning, service, old.container);
+  return isHealing ? {} : togetherOf(planning, service);
+}
+
+function togetherOf(planning: Planning, service: Service): Pick<Action & { kind: 'pullImage' }, 'together'> {
+  const { image } = service.container;
+  const others = awaitedBeside(planning, service)
+    .filter(({ pullPolicy }) => pullPolicy !== 'Never')
+    .map(({ container }) => container.image);
+  const together = [...new Set(others)].filter((other) => other !== image).sort();
+  return together.length === 0 ? {} : { together };
+}
+
+/** The service's siblings that are not of the blueprint's version yet, and whose image for it is not there. */
+function awaitedBeside(planning: Planning, service: Service): Service[] {
+  const { desired, observed } = planning;
+  const blueprint = desired.blueprints.find(({ name }) => name === service.blueprint);
+  const lacking = (blueprint?.services ?? []).filter(
+    (sibling) => sibling.key !== service.key && sibling.hold === undefined && lacksImage(planning, sibling),
+  );
+  if (blueprint === undefined || lacking.length === 0) return [];
+  const { byKey } = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);
+  return lacking.filter(
+    (sibling) =>
+      !(byKey.get(sibling.key) ?? []).some((container) => isOfVersion(planning, sibling, container)),
+  );
 }
 
 function isOfVersion(planning: Planning, service: Service, container: ObservedContainer): boolean {
@@ -51,17 +80,17 @@ function lacksImage(planning: Planning, service: Service): boolean {
   return isStale && holding(observed.setbacks, `image:${ref}`, ref, monoMs) === undefined;
 }
 
-function pullFor(planning: Planning, service: Service): void {
-  const { blueprint, container, pullPolicy } = service;
+function pullFor(planning: Planning, sibling: Service): void {
+  const { blueprint, container, pullPolicy } = sibling;
   const { image } = container;
   const { observed, monoMs } = planning;
   const lane = `image:${image}`;
   const isUnknown = observed.images.get(image) === undefined;
   if (isUnknown || pullPolicy === 'Never' || holding(observed.setbacks, lane, image, monoMs) !== undefined)
     return;
-  if (pullOutsideWindow(planning, service) !== undefined) return;
+  if (pullOutsideWindow(planning, sibling) !== undefined) return;
   const cause = 'needed before the replacement of another instance';
-  planning.act({ kind: 'pullImage', lane, blueprint, cause, image });
+  planning.act({ kind: 'pullImage', lane, blueprint, cause, image, ...togetherOf(planning, sibling) });
 }
 
 function waitFor(planning: Planning, service: Service, sibling: Service): void {

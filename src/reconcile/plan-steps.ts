@@ -13,8 +13,8 @@ export function hold(planning: Planning, service: Service, hold: Omit<Hold, 'key
 
 /** Leaves a service alone until its setback's time has come. */
 export function holdBy(planning: Planning, service: Service, setback: Setback): void {
-  const { reason, message, notBeforeMs, nextTryAt } = setback;
-  hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt });
+  const { reason, message, notBeforeMs, nextTryAt, attempts, since } = setback;
+  hold(planning, service, { reason, message, untilMs: notBeforeMs, nextTryAt, attempts, since });
 }
 
 /** Why no container of this service is replaced now; undefined when they are. */

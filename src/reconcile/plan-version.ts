@@ -1,26 +1,39 @@
 import { LABEL } from '../model/container.ts';
 import type { DesiredBlueprint, DesiredState, Owner, Service } from '../model/desired.ts';
 import { fingerprint } from '../model/hash.ts';
+import { withIdentityOf, withoutIdentity } from '../model/identity.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
+import { replicaOf } from '../model/replica.ts';
 import type { GoodVersion, Rollout } from '../model/rollout.ts';
 import { isCurrent } from './crashes.ts';
 import { isOurs, keyOf } from './ownership.ts';
 import { gateOf, standingOf } from './plan-gate.ts';
 
+const EXECUTORS = 'ExecutorDeployment';
+
 const hashes = new WeakMap<DesiredBlueprint, string>();
 
 /** Fingerprint of all that may decide whether a version proves good: more than what needs a new container, since a higher
- *  memory limit or a longer start period may be just what was lacking. Generation and labels of ours are not in it. */
+ *  memory limit or a longer start period may be just what was lacking. Generation, labels of ours and the identities of
+ *  executors are not in it. */
 export function contentHash(blueprint: DesiredBlueprint): string {
   const known = hashes.get(blueprint);
   if (known !== undefined) return known;
   const hash = fingerprint(
-    blueprint.services.map(({ key, container, probe, update, dependsOn, onUnhealthy, pullPolicy }) => {
-      return { key, container, probe, update, dependsOn, onUnhealthy, pullPolicy };
-    }),
+    lasting(blueprint).services.map(
+      ({ key, container, probe, update, dependsOn, onUnhealthy, pullPolicy }) => {
+        return { key, container, probe, update, dependsOn, onUnhealthy, pullPolicy };
+      },
+    ),
   );
   hashes.set(blueprint, hash);
   return hash;
+}
+
+/** What is kept of a version: all but the identities of its executors, which are those of the day. */
+export function lasting(blueprint: DesiredBlueprint): DesiredBlueprint {
+  if (blueprint.kind !== EXECUTORS) return blueprint;
+  return { ...blueprint, services: blueprint.services.map(withoutIdentity) };
 }
 
 /** "generation 5 (spec 1f3a9c02)" */
@@ -48,8 +61,19 @@ export function standIn(
   if (!isWaiting && !rollout.bad.some((bad) => bad.hash === hash)) return undefined;
   const good = wayBack(rollout, hash);
   if (good === undefined) return undefined;
-  const { services, specHash } = good.version;
-  return { ...blueprint, services, specHash };
+  const { specHash } = good.version;
+  return { ...blueprint, services: servicesToday(good.version, blueprint), specHash };
+}
+
+/** The services of a kept version; executors with the identities that they have today. A replica that is not asked for any more has
+ *  none, and does not come back. */
+function servicesToday({ services }: DesiredBlueprint, asked: DesiredBlueprint): readonly Service[] {
+  if (asked.kind !== EXECUTORS) return services;
+  const present = new Map(asked.services.map((service) => [service.key, service]));
+  return services.flatMap((service) => {
+    const today = present.get(service.key);
+    return today === undefined ? [] : [withIdentityOf(service, today)];
+  });
 }
 
 /** The desired state with what stands in for bad versions and for those that wait; the very same object when there are
@@ -120,8 +144,18 @@ function isFor(
 /** true when this service is another one in the version that would be gone back to: what fails in both is not the fault of
  *  the new version. */
 export function isChanged(service: Service, good: GoodVersion): boolean {
-  const before = good.version.services.find(({ key }) => key === service.key);
-  return before === undefined || fingerprint(essence(before)) !== fingerprint(essence(service));
+  const before = sameIn(good, service);
+  const now = good.version.kind === EXECUTORS ? withoutIdentity(service) : service;
+  return before === undefined || fingerprint(essence(before)) !== fingerprint(essence(now));
+}
+
+/** The replica of this number in that version, which may have asked for others of its kind. */
+function sameIn({ version: { kind, services } }: GoodVersion, { key, instance, replica }: Service) {
+  const same = services.find((service) => service.key === key);
+  if (same !== undefined || kind !== 'DockerDeployment') return same;
+  const replicas = services.filter((service) => service.instance === instance);
+  const [first] = replicas;
+  return first === undefined ? undefined : replicaOf(first, replica, replicas.length);
 }
 
 function essence({ container, probe }: Service): unknown {

@@ -7,6 +7,7 @@ import { stillStarting } from './order.ts';
 import { stoppedLater } from './order-stop.ts';
 import { type BlueprintContainers, containersOf, keyOf } from './ownership.ts';
 import { pullAnew } from './plan-forced.ts';
+import { withReplicas } from './plan-replicas.ts';
 import { planService } from './plan-service.ts';
 import { heldBack, retire } from './plan-steps.ts';
 import { pullAhead } from './plan-window.ts';
@@ -17,8 +18,9 @@ import type { Planning } from './planning.ts';
  * desired state is unknown. Pure; `now` is monotonic milliseconds. A converged state gives a plan without actions and
  * holds. The order of blueprints and containers in the input does not matter.
  */
-export function plan(desired: DesiredState, observed: ObservedState, now: number): Plan {
-  if (!desired.known) return { actions: [], holds: [], adopt: [], finished: [] };
+export function plan(asked: DesiredState, observed: ObservedState, now: number): Plan {
+  if (!asked.known) return { actions: [], holds: [], adopt: [], finished: [] };
+  const desired = withReplicas(asked, observed);
   const actions = new Map<string, Action>();
   const holds: Hold[] = [];
   const adopt: Plan['adopt'][number][] = [];
@@ -38,7 +40,9 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
     containers,
     turns: stillStarting({ desired, observed, containers }, now),
     act: (action) => {
-      if (!observed.busy.has(action.lane) && !actions.has(action.lane)) actions.set(action.lane, action);
+      if (observed.busy.has(action.lane)) return;
+      const first = actions.get(action.lane);
+      actions.set(action.lane, first === undefined ? action : forBoth(first, action));
     },
     hold: (hold) => holds.push(hold),
     adopt: (adoption) => adopt.push(adoption),
@@ -72,6 +76,15 @@ export function plan(desired: DesiredState, observed: ObservedState, now: number
   };
 }
 
+/** The first action of a lane counts. An image that two changes need is pulled with what both of them lack: it must not fail
+ *  for what only one of them is too large for. */
+function forBoth(first: Action, second: Action): Action {
+  if (first.kind !== 'pullImage' || second.kind !== 'pullImage' || first.together === undefined) return first;
+  const { together, ...alone } = first;
+  const both = together.filter((image) => second.together?.includes(image));
+  return both.length === 0 ? alone : { ...alone, together: both };
+}
+
 const NO_CONTAINERS: BlueprintContainers = { byKey: new Map(), surplus: [] };
 
 function byName(a: DesiredBlueprint, b: DesiredBlueprint): number {
@@ -90,7 +103,7 @@ function letGo(
   later: ReadonlyMap<string, string>,
 ): void {
   const dependant = later.get(container.id);
-  if (dependant === undefined) retire(planning, container, surplusCause(blueprint));
+  if (dependant === undefined) retire(planning, container, surplusCause(blueprint, container));
   else
     planning.hold({
       key: keyOf(container) ?? container.id,
@@ -100,8 +113,13 @@ function letGo(
     });
 }
 
-function surplusCause(blueprint: DesiredBlueprint): string {
-  return blueprint.deleting ? 'blueprint was removed' : 'no longer asked for by the blueprint';
+function surplusCause({ deleting, services }: DesiredBlueprint, { labels }: ObservedContainer): string {
+  if (deleting) return 'blueprint was removed';
+  const isPassedOver = services.some(
+    ({ instance, replica }) => instance === labels[LABEL.instance] && replica > Number(labels[LABEL.replica]),
+  );
+  const why = isPassedOver ? ' (of too many replicas, first what is not ready, then the oldest version)' : '';
+  return `no longer asked for by the blueprint${why}`;
 }
 
 function wakeAt(holds: readonly Hold[]): { wakeAtMs?: number } {

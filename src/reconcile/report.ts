@@ -7,6 +7,7 @@ import { type Problem, problemText } from '../model/problem.ts';
 import type { Reason } from '../model/reason.ts';
 import type { BlueprintReport, Condition, Phase, Waiting } from '../model/status.ts';
 import { isOurs, isPeers, keyOf } from './ownership.ts';
+import { withReplicas } from './plan-replicas.ts';
 import { isReady, readinessOf } from './readiness.ts';
 import { strategyWarnings } from './report-update.ts';
 import { isTrouble, type ReportInput, statusDocument } from './status-document.ts';
@@ -27,7 +28,9 @@ const HOPELESS: ReadonlySet<Reason> = new Set<Reason>([
 ]);
 
 /** One report for each blueprint we run, and one for each named document that was refused and has no valid version. */
-export function reportAll(input: ReportInput): BlueprintReport[] {
+export function reportAll(asked: ReportInput): BlueprintReport[] {
+  const { observed } = asked;
+  const input = observed === undefined ? asked : { ...asked, desired: withReplicas(asked.desired, observed) };
   const refusals = new Map<string, Refusal[]>();
   for (const refusal of input.desired.refusals)
     if (refusal.name !== undefined)
@@ -178,10 +181,19 @@ function waitingOf(input: ReportInput, blueprint: DesiredBlueprint, hold: Hold):
   const service = blueprint.services.find((candidate) => candidate.key === hold.key);
   const failed = hold.nextTryAt === undefined ? undefined : input.observed?.setbacks.get(hold.key);
   const attempts = hold.attempts ?? failed?.attempts;
+  const since = hold.since ?? failed?.since;
+  const name = service?.containerName ?? hold.key;
+  const before = input.previous
+    .get(blueprint.name)
+    ?.waiting.find((waiting) => waiting.name === name && waiting.reason === hold.reason);
+  const { untilMs, nextTryAt } = hold;
+  const isDecided = nextTryAt === undefined && untilMs !== undefined && untilMs > input.monoMs;
   return {
-    name: service?.containerName ?? hold.key,
+    name,
     reason: hold.reason,
     message: hold.message,
+    since: since === undefined ? (before?.since ?? isoTime(input.now)) : isoTime(since),
+    ...(isDecided ? { decidedAt: isoTime(input.now + untilMs - input.monoMs) } : {}),
     ...(hold.nextTryAt === undefined ? {} : { nextTryAt: isoTime(hold.nextTryAt) }),
     ...(attempts === undefined ? {} : { attempts }),
   };

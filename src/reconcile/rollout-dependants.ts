@@ -1,5 +1,5 @@
 import type { DesiredBlueprint } from '../model/desired.ts';
-import type { Rollout } from '../model/rollout.ts';
+import type { BadVersion, Rollout } from '../model/rollout.ts';
 import { targetOf } from './order.ts';
 import { updateOf } from './plan-strategy.ts';
 import { contentHash, wayBack } from './plan-version.ts';
@@ -29,6 +29,18 @@ export function movedAlong(
     if (record?.bad.some((bad) => bad.hash === hash) || wayBack(record, hash) === undefined) return false;
     return blueprint.services.every((service) => updateOf(service).onFailure === 'rollback');
   });
+}
+
+/** true for a version that was found bad itself, and for one whose companion has neither changed nor is tried again. */
+export function isStillBack(
+  { with: other }: BadVersion,
+  blueprints: readonly DesiredBlueprint[],
+  records: ReadonlyMap<string, Rollout>,
+): boolean {
+  if (other === undefined) return true;
+  const cause = blueprints.find(({ name }) => name === other.blueprint);
+  if (cause === undefined || contentHash(cause) !== other.hash) return false;
+  return records.get(other.blueprint)?.bad.some(({ hash }) => hash === other.hash) === true;
 }
 
 /** When the version that is asked for came, epoch milliseconds; undefined when that is not known. */

@@ -8,9 +8,10 @@ import type { Reason } from '../model/reason.ts';
 import type { BadVersion, GoodVersion, Rollout, RolloutView } from '../model/rollout.ts';
 import type { Journal } from './journal.ts';
 import { keyOf } from './ownership.ts';
+import { withReplicas } from './plan-replicas.ts';
 import { updateOf } from './plan-strategy.ts';
-import { contentHash, inForce, isChanged, proof, versionText, wayBack } from './plan-version.ts';
-import { movedAlong } from './rollout-dependants.ts';
+import { contentHash, inForce, isChanged, lasting, proof, versionText, wayBack } from './plan-version.ts';
+import { isStillBack, movedAlong } from './rollout-dependants.ts';
 import { aloneAndFailing, isLooping, refusalOf, type VersionFailure } from './rollout-failures.ts';
 import { viewOf } from './rollout-view.ts';
 import { UpdateWindows, type UpdateWindowsParts } from './update-windows.ts';
@@ -66,7 +67,10 @@ export class Rollouts {
 
   async restore(): Promise<void> {
     try {
-      for (const record of await this.parts.store.loadRollouts()) this.#records.set(record.blueprint, record);
+      for (const record of await this.parts.store.loadRollouts()) {
+        const good = record.good.map((one) => ({ ...one, version: lasting(one.version) }));
+        this.#records.set(record.blueprint, { ...record, good });
+      }
     } catch (error) {
       this.parts.journal.add('warn', 'last good versions cannot be loaded', { detail: errorText(error) });
     }
@@ -202,9 +206,12 @@ export class Rollouts {
     this.#wakeAtMs = undefined;
     // Before: limits that are not in force yet would pass for good.
     let isTurned = this.reviewWindows(asked, observed);
-    for (const blueprint of asked.blueprints)
+    const here = withReplicas(asked, observed);
+    asked.blueprints.forEach((blueprint, index) => {
+      const services = here.blueprints[index]?.services ?? blueprint.services;
       if (!blueprint.deleting && !this.#windows.waiting.has(blueprint.name))
-        isTurned = this.#judge(blueprint, asked, observed, failures) || isTurned;
+        isTurned = this.#judge(blueprint, services, asked, observed, failures) || isTurned;
+    });
     return isTurned;
   }
 
@@ -220,8 +227,10 @@ export class Rollouts {
     return isTurned;
   }
 
+  /** `services`: of the replicas that stay; a version is known by those that it asks for. */
   #judge(
     blueprint: DesiredBlueprint,
+    services: readonly Service[],
     asked: DesiredState & { known: true },
     observed: ObservedState,
     failures: readonly VersionFailure[],
@@ -234,9 +243,9 @@ export class Rollouts {
     if (record?.bad.some((bad) => bad.hash === hash)) return false;
     if (record?.good[0] !== undefined && contentHash(record.good[0].version) === hash) return false;
     const monoMs = this.parts.clock.monoMs();
-    const proven = proof(blueprint, observed, owner, monoMs);
+    const proven = proof({ ...blueprint, services }, observed, owner, monoMs);
     if (proven.isGood) {
-      this.#passed(blueprint, { version: blueprint, imageIds: proven.imageIds });
+      this.#passed(blueprint, { version: lasting(blueprint), imageIds: proven.imageIds });
       return false;
     }
     this.#wakeBy(proven.untilMs);
@@ -244,7 +253,7 @@ export class Rollouts {
     if (good === undefined || record?.good.some(({ version }) => contentHash(version) === hash)) return false;
     const since = (container: ObservedContainer, isHealthy: boolean) =>
       this.#sinceOf(container, isHealthy, monoMs);
-    for (const service of blueprint.services) {
+    for (const service of services) {
       if (service.hold !== undefined || !isChanged(service, good)) continue;
       const own = observed.containers.find((container) => keyOf(container) === service.key);
       if (own?.state === 'running') this.#wakeBy(since(own, false) + updateOf(service).deadlineMs);
@@ -269,16 +278,7 @@ export class Rollouts {
       this.#note(name, (before) => ({ ...before, arrived: { hash, at: this.parts.clock.now() } }));
     if (record?.pause?.by === 'failure' && record.pause.hash !== hash)
       this.change(name, ({ pause: _pause, ...rest }) => rest);
-    const isBack = ({ with: other }: BadVersion) => {
-      const cause = blueprints.find((one) => one.name === other?.blueprint);
-      const itsBad = this.#records.get(other?.blueprint ?? '')?.bad ?? [];
-      return (
-        cause !== undefined &&
-        contentHash(cause) === other?.hash &&
-        itsBad.some((bad) => bad.hash === other.hash)
-      );
-    };
-    const bad = record?.bad.filter((one) => one.with === undefined || isBack(one)) ?? [];
+    const bad = record?.bad.filter((one) => isStillBack(one, blueprints, this.#records)) ?? [];
     if (bad.length === (record?.bad.length ?? 0)) return false;
     this.change(name, (before) => ({ ...before, bad }));
     this.parts.onTurn(name);

@@ -18,7 +18,10 @@ export interface ReportInput {
   /** Newest failure of each service, by key, until it has been fine for long. */
   lastErrors: ReadonlyMap<string, string>;
   engineAway: string | undefined;
+  /** Wall time, epoch milliseconds. */
   now: number;
+  /** The same moment by the clock of `Hold.untilMs`. */
+  monoMs: number;
   node: string;
   location: string;
   version: string;

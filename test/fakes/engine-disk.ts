@@ -13,8 +13,10 @@ export class FakeDisk {
   isHidden = false;
   /** true: no registry tells sizes. */
   isMute = false;
-  /** Layers that need not be loaded, by reference. */
+  /** Bytes of layers that need not be loaded, by reference. */
   readonly shared = new Map<string, number>();
+  /** Bytes of the layer that all these references have in common; it is in their sizes. */
+  readonly common = new Map<string, number>();
   readonly asked: string[] = [];
   readonly #engine: FakeEngine;
 
@@ -50,6 +52,10 @@ export class FakeDisk {
       throw engineError('REGISTRY_UNREACHABLE', reference);
     const all = offered.image.sizeBytes ?? 10_000_000;
     const bytes = isExact ? Math.max(0, all - (this.shared.get(reference) ?? 0)) : all;
-    return { compressedBytes: Math.ceil(bytes / 3), neededBytes: bytes };
+    const common = Math.min(bytes, this.common.get(reference) ?? 0);
+    const layer = (digest: string, neededBytes: number) => {
+      return { digest, compressedBytes: Math.ceil(neededBytes / 3), neededBytes };
+    };
+    return { layers: [layer(`of ${reference}`, bytes - common), layer('common', common)] };
   }
 }

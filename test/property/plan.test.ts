@@ -15,6 +15,7 @@ import { servicesOf } from '../../src/reconcile/crashes.ts';
 import { isOurs } from '../../src/reconcile/ownership.ts';
 import { plan } from '../../src/reconcile/plan.ts';
 import { overdue } from '../../src/reconcile/plan-gate.ts';
+import { withReplicas } from '../../src/reconcile/plan-replicas.ts';
 import { planText } from '../../src/reconcile/text.ts';
 import {
   applied,
@@ -227,7 +228,7 @@ function condemned(
   world: ObservedState,
   monoMs: number,
 ): ObservedState['setbacks'] {
-  const late = overdue(servicesOf(wanted), world, OWNER, world.runningSince, monoMs);
+  const late = overdue(servicesOf(withReplicas(wanted, world)), world, OWNER, world.runningSince, monoMs);
   const fresh = late.filter(({ key }) => (world.setbacks.get(key)?.notBeforeMs ?? 0) <= monoMs);
   const notBeforeMs = monoMs + 300_000;
   const more = fresh.map(({ container, token, ...failure }): [string, Setback] => [
@@ -253,7 +254,7 @@ test('from any world, plan after plan reaches the goal: each service has just it
     fc.property(worlds, (world) => {
       const { observed } = run(world);
       const taken = blocked(world);
-      for (const blueprint of world.desired.blueprints) {
+      for (const blueprint of withReplicas(world.desired, observed).blueprints) {
         const own = observed.containers.filter(
           (container) => isOurs(container, OWNER) && container.labels[LABEL.deployment] === blueprint.name,
         );
@@ -396,7 +397,8 @@ test('a service held by a setback gets no new start or create, is shown, and wak
   });
   fc.assert(
     fc.property(held, ({ world, permanent, waitMs }) => {
-      const services = world.desired.blueprints.flatMap((blueprint) => blueprint.services);
+      const here = withReplicas(world.desired, world.observed);
+      const services = here.blueprints.flatMap((blueprint) => blueprint.services);
       fc.pre(services.length > 0);
       const setbacks = new Map<string, Setback>();
       for (const { key, specHash } of services)

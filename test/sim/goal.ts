@@ -2,6 +2,7 @@ import { blueprintOf } from '../../src/model/blueprint.ts';
 import { LABEL } from '../../src/model/container.ts';
 import type { Service } from '../../src/model/desired.ts';
 import { CONTAINER_NAME_VARIABLE, canonicalJson } from '../../src/model/hash.ts';
+import { replicaOf } from '../../src/model/replica.ts';
 import type { FakeEngine } from '../fakes/engine.ts';
 import type { Box } from '../fakes/engine-types.ts';
 import type { EngineWorld } from '../fakes/engine-world.ts';
@@ -40,8 +41,29 @@ export class Goal {
     return this.#wanted.has(name);
   }
 
+  /** What should run; where as many replicas exist as are asked for, under their numbers, whichever these are. */
   services(): Service[] {
-    return [...this.#wanted.values()].flat();
+    return [...this.#wanted.values()].flatMap((services) => {
+      const instances = new Set(services.map(({ instance }) => instance));
+      return [...instances].flatMap((instance) =>
+        this.#underTheirNumbers(services.filter((service) => service.instance === instance)),
+      );
+    });
+  }
+
+  #underTheirNumbers(services: Service[]): Service[] {
+    const [first] = services;
+    if (first === undefined || first.executorName !== undefined) return services;
+    const numbers = new Set<number>();
+    for (const { labels } of this.#world.boxes.values())
+      if (
+        labels[LABEL.node] === SIM_NODE &&
+        labels[LABEL.deployment] === first.blueprint &&
+        labels[LABEL.instance] === first.instance
+      )
+        numbers.add(Number(labels[LABEL.replica]));
+    if (numbers.size !== services.length) return services;
+    return [...numbers].map((number) => replicaOf(first, number, services.length));
   }
 
   /** Remembers everything that is not the agent's; `problems` reports when any of it was touched since. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { displayWidth } from '../../../src/base/text.ts';
 import { renderBlueprint } from '../../../src/cli/render-blueprint.ts';
 import { type Look, progressText, renderStatus } from '../../../src/cli/render-status.ts';
-import type { AgentStatus } from '../../../src/model/status.ts';
+import type { AgentStatus, Waiting } from '../../../src/model/status.ts';
 import { ago, NOW, sampleDocument, sampleReport, sampleStatus } from '../../fakes/sample-status.ts';
 
 const look: Look = { columns: 80, nowMs: NOW, paint: (_style, text) => text };
@@ -37,6 +37,7 @@ test('a row says what its blueprint waits for and until when, the lines below sa
         message: 'bind source /opt/c1/run.sh does not exist',
         nextTryAt: ago(-252),
         attempts: 3,
+        since: ago(600),
       },
     ],
     lastError: 'BindSourceMissing: bind source /opt/c1/run.sh does not exist',
@@ -45,7 +46,8 @@ test('a row says what its blueprint waits for and until when, the lines below sa
   assert.deepEqual(linesOf(sampleStatus({ converged: false, blueprints: [report] })).slice(2), [
     'NAME           PHASE     GEN  READY  SINCE  WAITS FOR',
     'c1-gatekeeper  Degraded    3    0/1  3m12s  BindSourceMissing, next try in 4m12s',
-    '  c1-gatekeeper: bind source /opt/c1/run.sh does not exist (attempt 3)',
+    '  c1-gatekeeper: bind source /opt/c1/run.sh does not exist (tried 3 times, for',
+    '    10m)',
     '  1 warning: colonies-edge status c1-gatekeeper',
   ]);
 });
@@ -166,6 +168,95 @@ test('nasty names and messages neither break the table nor reach the terminal', 
   assert.equal(heads.length, 4, text);
 });
 
+const WAITS: [what: string, waiting: Waiting, cell: RegExp, line: RegExp, detail: RegExp][] = [
+  [
+    'a gate',
+    {
+      name: 'w',
+      reason: 'WaitingForDependency',
+      message: 'waits for db',
+      since: ago(90),
+      decidedAt: ago(-30),
+    },
+    /WaitingForDependency, overdue in 30s$/,
+    /w: waits for db \(for 1m30s\)$/,
+    /waits for db \(for 1m30s\), starts as soon as that is so; overdue at \S+$/,
+  ],
+  [
+    'an overdue gate',
+    { name: 'w', reason: 'WaitingForDependency', message: 'waits for db (overdue)', since: ago(90) },
+    /WaitingForDependency$/,
+    /\(overdue\) \(for 1m30s\)$/,
+    /, starts as soon as that is so$/,
+  ],
+  [
+    'an update in progress',
+    { name: 'w', reason: 'Working', message: 'is being watched', since: ago(5), decidedAt: ago(-55) },
+    /Working, decided in 55s$/,
+    /is being watched \(for 5s\)$/,
+    /\(for 5s\), decided at \S+$/,
+  ],
+  [
+    'a rollback',
+    { name: 'w', reason: 'RolledBack', message: 'until the blueprint changes', since: ago(60) },
+    /RolledBack$/,
+    /changes \(for 1m\)$/,
+    /until the blueprint changes \(for 1m\)$/,
+  ],
+  [
+    'a pause',
+    { name: 'w', reason: 'Paused', message: 'colonies-edge resume w goes on', since: ago(60) },
+    /Paused$/,
+    /goes on \(for 1m\)$/,
+    /goes on \(for 1m\)$/,
+  ],
+  [
+    'a sick container',
+    {
+      name: 'w',
+      reason: 'Unhealthy',
+      message: 'check fails',
+      since: ago(9),
+      attempts: 3,
+      nextTryAt: ago(-20),
+    },
+    /Unhealthy, next try in 20s$/,
+    /check fails \(restarted 3 times, for 9s\)$/,
+    /\(restarted 3 times, for 9s\), next try at \S+$/,
+  ],
+  [
+    'a full disk',
+    {
+      name: 'w',
+      reason: 'DiskFull',
+      message: 'needs 3 MiB',
+      since: ago(9),
+      attempts: 1,
+      nextTryAt: ago(-20),
+    },
+    /DiskFull, next try in 20s$/,
+    /needs 3 MiB \(tried once, for 9s\)$/,
+    /\(tried once, for 9s\), next try at \S+$/,
+  ],
+  [
+    'an image that nobody may pull',
+    { name: 'w', reason: 'ImageUnavailable', message: 'is not present', since: ago(9) },
+    /ImageUnavailable$/,
+    /is not present \(for 9s\)$/,
+    /\(for 9s\), until something changes$/,
+  ],
+];
+for (const [what, waiting, cell, line, detail] of WAITS)
+  test(`${what} says what is wrong, since when, what is done about it, and what comes next`, () => {
+    const report = sampleReport({ phase: 'Degraded', ready: 0, waiting: [waiting] });
+    const wide = { ...look, columns: 200 };
+    const [, , , row, below] = renderStatus(sampleStatus({ blueprints: [report] }), wide).split('\n');
+    assert.match(row ?? '', cell);
+    assert.match(below ?? '', line);
+    const [told] = renderBlueprint(report, wide).split('Waits for:\n')[1]?.split('\n') ?? [];
+    assert.match(told ?? '', detail);
+  });
+
 test('only the phase is coloured, also when the name reads the same', () => {
   const report = sampleReport({ name: 'Running' });
   const text = linesOf(sampleStatus({ blueprints: [report] }), coloured).join('\n');
@@ -208,7 +299,7 @@ test('one blueprint is shown in full', () => {
   const text = renderBlueprint(report, look);
   for (const line of text.split('\n')) assert.ok(displayWidth(line) <= 80, line);
   assert.match(text, /^Phase: {7}Running, for 3m12s$/m);
-  assert.match(text, /port 3306 is taken, attempt 2, until something\s+changes/);
+  assert.match(text, /port 3306 is taken \(tried 2 times\), until\s+something\s+changes/);
   assert.match(text, /stopped \(exit code 137\), not ready/);
   assert.match(text, /restarted\s+4\s+times,\s+was\s+killed\s+for\s+lack\s+of\s+memory/);
   assert.match(text, /^ {2}Ready False for 1m, PortConflict$/m);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Secret } from '../../../src/base/secret.ts';
-import { choosePlatform, decodeManifest, loadedBytes, neededBytes } from '../../../src/docker/manifest.ts';
+import { choosePlatform, decodeManifest, sizesOf } from '../../../src/docker/manifest.ts';
 import { decodeRegistries, registryImage } from '../../../src/docker/registry-host.ts';
 import { accessToken, parseChallenge, tokenRequest } from '../../../src/docker/registry-token.ts';
+import { sumOf } from '../../../src/model/disk.ts';
 
 const digest = (letter: string) => `sha256:${letter.repeat(64)}`;
 
@@ -152,8 +153,7 @@ test('a layer counts once, as it is loaded and as it is unpacked', () => {
       { digest: digest('a'), size: 100, mediaType: `${TAR}+gzip` },
     ],
   });
-  assert.equal(loadedBytes(layers), 1_100);
-  assert.equal(neededBytes(layers), 400 + 2_000);
+  assert.deepEqual(sumOf(sizesOf(layers)), { compressedBytes: 1_100, neededBytes: 400 + 2_000 });
 });
 
 const LAYER = { digest: digest('a'), size: 1, mediaType: TAR };

@@ -82,13 +82,18 @@ function diskOf(
       if (next instanceof Error) throw next;
       return next;
     },
-    sizeOf: async () => ({ compressedBytes: 1, neededBytes: 4 }),
+    sizeOf: async () => sizeOf(4),
     ...change,
   };
 }
 
+const sizeOf = (neededBytes: number, digest = 'a') => ({
+  layers: [{ digest, compressedBytes: 1, neededBytes }],
+});
+
 const pulledBy = async (disk: EngineDisk, ref = 'app:1') =>
-  (await new PullGuard(disk, silentLogger).pull(ref, signal, async () => undefined)).id;
+  (await new PullGuard(disk, silentLogger).pull({ image: ref, together: [] }, signal, async () => undefined))
+    .id;
 
 test('a pull brought an image only when it had not been there before, under whatever name', async () => {
   const after = [stock('sha256:a', 'app:1')];
@@ -116,7 +121,7 @@ test('room is what is free without the reserve, and exact sizes are asked for on
       asked.push(isExact);
       const neededBytes = isExact ? exact : all;
       if (neededBytes instanceof Error) throw neededBytes;
-      return { compressedBytes: 1, neededBytes };
+      return sizeOf(neededBytes);
     },
   });
   await pulledBy(diskOf([], sizes(850, 0)));
@@ -126,7 +131,7 @@ test('room is what is free without the reserve, and exact sizes are asked for on
   for (const exact of [851, new Error('no configuration')]) {
     let isPulled = false;
     const guard = new PullGuard(diskOf([], sizes(851, exact)), silentLogger);
-    const pull = guard.pull('app:1', signal, async () => {
+    const pull = guard.pull({ image: 'app:1', together: [] }, signal, async () => {
       isPulled = true;
     });
     await assert.rejects(pull, { code: 'DISK_FULL', retry: 'transient' });
@@ -135,13 +140,73 @@ test('room is what is free without the reserve, and exact sizes are asked for on
 });
 
 test('a failing pull gives its room back', async () => {
-  const guard = new PullGuard(
-    diskOf([], { sizeOf: async () => ({ compressedBytes: 1, neededBytes: 800 }) }),
-    silentLogger,
-  );
+  const guard = new PullGuard(diskOf([], { sizeOf: async () => sizeOf(800) }), silentLogger);
   for (let round = 0; round < 3; round += 1)
     await assert.rejects(
-      guard.pull('app:1', signal, () => Promise.reject(new Error('broken'))),
+      guard.pull({ image: 'app:1', together: [] }, signal, () => Promise.reject(new Error('broken'))),
       { message: 'broken' },
     );
+});
+
+/** A guard before a disk with room for 850, where images have these layers: `{ 'app:1': { a: 300, b: 100 } }`. */
+function guardOf(images: Record<string, Record<string, number>>, use: Partial<DiskUse> = {}) {
+  const disk = diskOf([], {
+    use: async () => ({ path: '/d', totalBytes: 1_000, freeBytes: 900, usedPercent: 10, ...use }),
+    sizeOf: async (reference) => {
+      const layers = Object.entries(images[reference] ?? {});
+      if (layers.length === 0) throw new Error('nobody knows');
+      return {
+        layers: layers.map(([digest, neededBytes]) => ({
+          digest,
+          compressedBytes: neededBytes,
+          neededBytes,
+        })),
+      };
+    },
+  });
+  const guard = new PullGuard(disk, silentLogger);
+  return (
+    image: string,
+    together: readonly string[] = [],
+    pull: () => Promise<void> = async () => undefined,
+  ) => guard.pull({ image, together }, signal, pull);
+}
+
+test('what a change pulls together must fit together; a layer counts once, an unknown size not at all', async () => {
+  const pull = guardOf({ 'a:1': { x: 400, y: 50 }, 'b:1': { x: 400, z: 400 }, 'c:1': { w: 1 } });
+  await pull('a:1', ['b:1']);
+  await pull('a:1', ['b:1', 'unknown:1']);
+  await assert.rejects(pull('a:1', ['b:1', 'c:1']), {
+    code: 'DISK_FULL',
+    message: /with b:1 and c:1, which the same change has still to pull/,
+  });
+  await assert.rejects(pull('c:1', ['a:1', 'b:1']), { code: 'DISK_FULL' });
+});
+
+test('a pull under way keeps room for itself and the rest of its change, and layers it shares count once', async () => {
+  const pull = guardOf({
+    'a:1': { x: 300 },
+    'b:1': { y: 300 },
+    'c:1': { z: 251 },
+    'd:1': { x: 300, z: 250 },
+  });
+  let end: () => void = () => undefined;
+  const going = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  let begun: () => void = () => undefined;
+  const hasBegun = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const first = pull('a:1', ['b:1'], () => {
+    begun();
+    return going;
+  });
+  await hasBegun;
+  await assert.rejects(pull('c:1'), { code: 'DISK_FULL', message: /other pulls need the rest/ });
+  await pull('d:1');
+  await pull('b:1', ['a:1']);
+  end();
+  await first;
+  await pull('c:1');
 });

@@ -19,6 +19,7 @@ function warnings(network: object | undefined, driver: string): string[] {
     running: new Map(),
     lastErrors: new Map(),
     engineAway: undefined,
+    monoMs: 0,
     now: 0,
     node: 'edge-1',
     location: 'default',
