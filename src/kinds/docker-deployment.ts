@@ -3,6 +3,7 @@ import { specHash } from '../model/hash.ts';
 import { containerOf, readTemplate, SYNONYMS, type Template } from './container.ts';
 import { readEnvironment } from './environment.ts';
 import type { Fields } from './fields.ts';
+import { withRelay } from './handover.ts';
 import { managedLabels } from './labels.ts';
 import { readMounts } from './mounts.ts';
 import { nodeLocation, nodeName } from './node.ts';
@@ -37,8 +38,10 @@ export function resolveDockerDeployment(fields: Fields, scope: Scope): KindResul
   const services = instances.flatMap((instance) =>
     Array.from({ length: parts.replicas }, (_, replica) => {
       const name = parts.replicas === 1 ? instance.name : `${instance.name}-${replica}`;
-      return { ...serviceOf(instance, scope, defaults, replica, name), path: instance.fields.at('name') };
-    }),
+      const service = serviceOf(instance, scope, defaults, replica, name);
+      const path = instance.fields.at('name');
+      return withRelay(service, instance, scope).map((one) => ({ ...one, path }));
+    }).flat(),
   );
   // A missing name is noted already.
   checkNames(

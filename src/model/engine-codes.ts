@@ -99,6 +99,8 @@ const BY_ACTION: Readonly<Record<ActionKind, Reason>> = {
   removeNetwork: 'RemoveFailed',
   removeVolume: 'VolumeInUse',
   removeImage: 'RemoveFailed',
+  importImage: 'ImageUnavailable',
+  pointRelay: 'RelayUnreachable',
 };
 
 /** The word for a failure: by its code where that is exact, else by what was tried; outages are `EngineUnavailable`. */

@@ -1,6 +1,7 @@
 import type { ContainerSpec } from './container.ts';
 import type { StockImage } from './disk.ts';
 import type { Reason } from './reason.ts';
+import type { RelayView } from './relay.ts';
 import type { RolloutView } from './rollout.ts';
 
 /** One look at the engine plus our own memory of failures: everything `plan` may know of the world. */
@@ -37,6 +38,8 @@ export interface ObservedState extends EngineSnapshot {
   probes: ReadonlyMap<string, ProbeReport>;
   /** Containers whose checks fail, or failed lately, by id. */
   ailing: ReadonlyMap<string, Ailing>;
+  /** Relays that are asked for, by service key; one whose folder is still being made is absent. */
+  relays: ReadonlyMap<string, RelayView>;
 }
 
 /** What order has to know over time; a restart of the agent may lose all of it. */

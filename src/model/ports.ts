@@ -82,8 +82,8 @@ export interface Prober {
   probe(check: ProbeCheck, signal: AbortSignal): Promise<ProbeResult>;
 }
 
-/** All actions but pulls, which run in a lane of their own with progress. */
-export type EngineAction = Exclude<Action, { kind: 'pullImage' }>;
+/** All actions but pulls, which run in a lane of their own with progress, and what is said to relays. */
+export type EngineAction = Exclude<Action, { kind: 'pullImage' | 'pointRelay' }>;
 
 /** One document found in the directory: parsed, not yet decoded. */
 export interface SourceDocument {

@@ -42,6 +42,7 @@ export type Reason =
   | 'Unhealthy'
   | 'WaitingForDependency'
   | 'PortUnreachable'
+  | 'RelayUnreachable'
   // executors
   | 'WaitingForRegistration'
   | 'OwnerKeyMissing'

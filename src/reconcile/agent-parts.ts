@@ -6,6 +6,7 @@ import type { GcSettings } from '../model/disk.ts';
 import type { Link } from '../model/link.ts';
 import type { DirectorySource, Engine, EngineDisk, Prober, Resolve, Store } from '../model/ports.ts';
 import type { Problem } from '../model/problem.ts';
+import type { Relays } from '../model/relay.ts';
 import type { AgentView } from '../model/status.ts';
 
 /** Everything the agent needs, handed over by `main`. */
@@ -14,6 +15,7 @@ export interface AgentParts {
   /** Absent: space is not looked at, and no image is ever removed. */
   storage?: EngineDisk;
   prober: Prober;
+  relays: Relays;
   store: Store;
   /** Absent: heal from the checkpoint only. */
   source: DirectorySource | undefined;

@@ -5,6 +5,7 @@ import type { Action, Outcome } from '../model/action.ts';
 import { isEngineOutage, isPermanentCode, reasonOf } from '../model/engine-codes.ts';
 import type { PullProgress } from '../model/observed.ts';
 import type { Engine } from '../model/ports.ts';
+import type { Relays } from '../model/relay.ts';
 import type { PullGuard } from './pull-guard.ts';
 
 /** Carries out actions, each in its lane, and tells what came of them. Decides nothing. */
@@ -15,10 +16,10 @@ export class Apply {
   readonly #pulls: Limiter;
   readonly #progress: Map<string, PullProgress>;
   readonly #guard: PullGuard;
+  readonly #relays: Relays;
 
   constructor(
-    engine: Engine,
-    clock: Clock,
+    { engine, clock, relays }: { engine: Engine; clock: Clock; relays: Relays },
     lanes: { actions: number; pulls: number },
     progress: Map<string, PullProgress>,
     guard: PullGuard,
@@ -29,6 +30,7 @@ export class Apply {
     this.#pulls = new Limiter(lanes.pulls);
     this.#progress = progress;
     this.#guard = guard;
+    this.#relays = relays;
   }
 
   /** Settles with the outcome; never rejects. */
@@ -56,6 +58,9 @@ export class Apply {
     switch (action.kind) {
       case 'pullImage':
         return this.#pull(action.image, signal);
+      case 'pointRelay':
+        await this.#relays.point(action.folder, action.target, signal);
+        return {};
       case 'stopContainer':
       case 'restartContainer':
         // A stop only waits; it must not keep others from their turn.
@@ -72,6 +77,7 @@ export class Apply {
       case 'removeNetwork':
       case 'removeVolume':
       case 'removeImage':
+      case 'importImage':
         return this.#calls.run(signal, () => this.#engine.perform(action, signal));
       default:
         return action satisfies never;

@@ -29,6 +29,8 @@ const DONE: Record<ActionKind, string> = {
   removeNetwork: 'network removed',
   removeVolume: 'volume removed',
   removeImage: 'image removed',
+  importImage: 'image made',
+  pointRelay: 'relay points to another container',
 };
 
 /** Steps of a service on its way to a start, which do not end a row of failures. */

@@ -97,7 +97,7 @@ export class WorkingMemory {
   }
 
   /** The planner's view: one snapshot and everything remembered. `busyBefore`: lanes that were busy when the snapshot began. */
-  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>, health = NO_HEALTH): ObservedState {
+  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>): ObservedState {
     const monoMs = this.#clock.monoMs();
     this.#running.look(snapshot.containers);
     for (const container of snapshot.containers) {
@@ -111,7 +111,8 @@ export class WorkingMemory {
     for (const [ref, at] of mapOf(this.#fresh)) if (monoMs - at > FRESH_MS) this.#fresh.delete(ref);
     return {
       ...snapshot,
-      ...health,
+      ...NO_HEALTH,
+      relays: new Map(),
       setbacks: mapOf(this.#setbacks),
       adopted: mapOf(this.#adopted),
       updated: mapOf(this.#updated),
@@ -163,6 +164,7 @@ export class WorkingMemory {
         if (id !== undefined) this.#pulled.add(id, action.image);
         this.#setbacks.delete(action.lane);
         return;
+      case 'importImage':
       case 'createNetwork':
       case 'removeNetwork':
       case 'removeVolume':
@@ -180,6 +182,7 @@ export class WorkingMemory {
       case 'removeImage':
         this.#pulled.forget(action.id);
         return;
+      case 'pointRelay':
       case 'stopContainer':
       case 'renameContainer':
       case 'connectNetwork':

@@ -17,7 +17,12 @@ export function changeReady(planning: Planning, service: Service, old: Candidate
   if (old === undefined || isOfVersion(planning, service, old.container)) return true;
   const blueprint = desired.blueprints.find(({ name }) => name === service.blueprint);
   const lacking = (blueprint?.services ?? []).filter(
-    (sibling) => sibling.key !== service.key && sibling.hold === undefined && lacksImage(planning, sibling),
+    (sibling) =>
+      sibling.key !== service.key &&
+      sibling.hold === undefined &&
+      // A relay's image comes from no registry.
+      sibling.relay === undefined &&
+      lacksImage(planning, sibling),
   );
   if (blueprint === undefined || lacking.length === 0) return true;
   const { byKey } = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);

@@ -4,6 +4,7 @@ import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { keepOldRunning } from './plan-create.ts';
 import { gateOf, standingOf } from './plan-gate.ts';
+import { isHandedOver } from './plan-handover.ts';
 import { gateOpen } from './plan-order.ts';
 import {
   exitText,
@@ -55,6 +56,7 @@ export function finishReplacement(
   if (old === undefined) return;
   if (setback !== undefined) {
     holdBy(planning, service, setback);
+    if (!isHandedOver(planning, service, successor)) return;
     if (isUp(successor)) stop(planning, service, successor, `the replacement failed: ${setback.message}`);
     else if (others.some(({ container }) => container.state === 'running'))
       remove(planning, service, successor, `the replacement failed: ${setback.message}`);
@@ -144,7 +146,8 @@ function begin(replacement: Replacement): void {
 function retireOld({ planning, service, others, cause }: Replacement): void {
   const [first] = others;
   const live = others.find(({ container }) => isUp(container)) ?? first;
-  if (live !== undefined) retire(planning, live.container, cause, service.key);
+  if (live === undefined || !isHandedOver(planning, service, live.container)) return;
+  retire(planning, live.container, cause, service.key);
 }
 
 function ranWell({ state, detail }: ObservedContainer): boolean {

@@ -23,7 +23,10 @@ export function targetOf(action: Action): string {
     case 'removeNetwork':
     case 'removeVolume':
     case 'removeImage':
+    case 'importImage':
       return action.name;
+    case 'pointRelay':
+      return `${action.name} -> ${action.targetName} (${action.target})`;
     default:
       return action satisfies never;
   }
@@ -45,6 +48,8 @@ const VERBS: Record<Action['kind'], string> = {
   removeNetwork: 'remove network',
   removeVolume: 'remove volume',
   removeImage: 'remove image',
+  importImage: 'make image',
+  pointRelay: 'point',
 };
 
 /** `start c1-database: container is not running (exited 137)` */

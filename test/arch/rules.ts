@@ -13,6 +13,7 @@ const ROOMS = [
   'local',
   'directory',
   'probe',
+  'relay',
 ];
 
 /** Why a room may see no more than it does; shown when a rule is broken. */

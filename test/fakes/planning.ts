@@ -4,6 +4,7 @@ import type { DesiredBlueprint, DesiredState, Owner, Service } from '../../src/m
 import { serviceKey } from '../../src/model/desired.ts';
 import { fingerprint, specHash } from '../../src/model/hash.ts';
 import type { ForcedRun, ObservedContainer, ObservedImage, ObservedState } from '../../src/model/observed.ts';
+import type { RelayView } from '../../src/model/relay.ts';
 
 /** Builders for planner tests: one desired blueprint, one observed world, and mutations of both. */
 
@@ -210,6 +211,7 @@ export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
     runningSince: new Map(),
     probes: new Map(),
     ailing: new Map(),
+    relays: new Map(),
     ...change,
   };
 }
@@ -354,6 +356,16 @@ export function applied(
       return { ...observed, volumes: new Set([...observed.volumes].filter((name) => name !== action.name)) };
     case 'removeImage':
       return { ...observed, stock: observed.stock?.filter(({ id }) => id !== action.id) ?? [] };
+    case 'importImage':
+      return { ...observed, images: new Map([...observed.images, [action.name, imageOf(action.name)]]) };
+    case 'pointRelay': {
+      const views = [...observed.relays].map(([key, view]): [string, RelayView] =>
+        action.lane === `relay:${key}`
+          ? [key, { state: { target: action.target, draining: [] } }]
+          : [key, view],
+      );
+      return { ...observed, relays: new Map(views) };
+    }
     default:
       return action satisfies never;
   }

@@ -15,10 +15,11 @@ import { Life } from '../fakes/life.ts';
 import { CollectingLog } from '../fakes/log.ts';
 import { FakeProber } from '../fakes/prober.ts';
 import { seededRandom } from '../fakes/random.ts';
+import { FakeRelays } from '../fakes/relays.ts';
 import { FakeStore } from '../fakes/store.ts';
 import type { DeploymentDocument } from './blueprints.ts';
 import { Goal } from './goal.ts';
-import { resolver, SIM_NODE } from './resolver.ts';
+import { RELAY_MOUNTS, resolver, SIM_NODE } from './resolver.ts';
 
 export interface HarnessOptions {
   seed?: number;
@@ -46,6 +47,7 @@ export class Harness {
   readonly engine: FakeEngine;
   readonly disk: FakeDisk;
   readonly prober: FakeProber;
+  readonly relays: FakeRelays;
   readonly store = new FakeStore();
   readonly directory = new FakeDirectory();
   readonly log = new CollectingLog();
@@ -68,6 +70,8 @@ export class Harness {
     this.engine = new FakeEngine(this.clock);
     this.disk = new FakeDisk(this.engine, options.diskBytes ?? 0);
     this.prober = new FakeProber(this.clock, this.engine.world);
+    for (const path of RELAY_MOUNTS) this.engine.world.hostPaths.add(path);
+    this.relays = new FakeRelays(this.clock, this.engine);
     this.settings = {
       version: '0.0.0-sim',
       node: SIM_NODE,
@@ -141,6 +145,7 @@ export class Harness {
       engine: this.engine.open(life),
       ...(this.#options.diskBytes === undefined ? {} : { storage: this.disk.open(life) }),
       prober: this.prober.inLife(life),
+      relays: this.relays.open(life),
       store: this.openStore(life),
       source: hasDirectory ? this.directory.open(life) : undefined,
       ...(link === undefined ? {} : { link }),
