@@ -38,7 +38,7 @@ export interface ObservedState extends EngineSnapshot {
   probes: ReadonlyMap<string, ProbeReport>;
   /** Containers whose checks fail, or failed lately, by id. */
   ailing: ReadonlyMap<string, Ailing>;
-  /** Relays that are asked for, by service key; one whose folder is still being made is absent. */
+  /** Relays that are asked for, by service key. */
   relays: ReadonlyMap<string, RelayView>;
 }
 

@@ -17,7 +17,9 @@ export interface Draining {
 
 /** A relay as the planner sees it. */
 export interface RelayView {
-  /** Why the folder that it shares with the agent cannot be made; absent: it is there. */
+  /** true: the folder that it shares with the agent is there. */
+  hasFolder: boolean;
+  /** Why that folder cannot be made. */
   problem?: string;
   /** Absent: it does not run, or has not answered yet. */
   state?: { target?: string; draining: readonly { id: string; inUse: number; leftAtMs: number }[] };

@@ -2,7 +2,7 @@ import type { Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import { RELAY_IMAGE, shortId } from '../model/relay.ts';
 import { judge } from './judge.ts';
-import { gateOf } from './plan-gate.ts';
+import { gateOf, standingOf } from './plan-gate.ts';
 import { hold, holdBy, isUp } from './plan-steps.ts';
 import type { Planning } from './planning.ts';
 import { holding } from './setback.ts';
@@ -19,7 +19,8 @@ function laneOf(relay: string): string {
 export function relayReady(planning: Planning, relay: Service): boolean {
   const view = planning.observed.relays.get(relay.key);
   const publisher = publisherOf(planning, relay);
-  if (view === undefined) hold(planning, relay, { reason: 'Working', message: 'its folder is being made' });
+  if (view?.hasFolder !== true && view?.problem === undefined)
+    hold(planning, relay, { reason: 'Working', message: 'its folder is being made' });
   else if (view.problem !== undefined)
     hold(planning, relay, {
       reason: 'RelayUnreachable',
@@ -157,8 +158,11 @@ function serverOf(
     .sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   const present = others.find(({ id }) => shortId(id) === target) ?? others[0];
   if (wanted === undefined || present === undefined) return wanted ?? present;
+  const isServing = shortId(wanted.id) === target && standingOf(service, wanted, observed) !== 'unhealthy';
   const isHeld = holding(observed.setbacks, service.key, service.specHash, monoMs) !== undefined;
-  return !isHeld && gateOf(service, wanted, observed, monoMs).isPassed ? wanted : present;
+  // It has passed its gate before an agent that has just begun can know of it.
+  const isProven = isServing || gateOf(service, wanted, observed, monoMs).isPassed;
+  return !isHeld && isProven ? wanted : present;
 }
 
 function serviceOf(planning: Planning, key: string, blueprint: string): Service | undefined {

@@ -59,7 +59,7 @@ export class RelayKeeper {
         }
       this.#tidy(ours);
     }
-    return { relays: new Map([...this.#rows].flatMap(([key, row]) => viewOf(key, row))) };
+    return { relays: new Map([...this.#rows].map(([key, row]) => [key, viewOf(row)])) };
   }
 
   /** false: it is no relay. */
@@ -82,12 +82,14 @@ export class RelayKeeper {
     return true;
   }
 
-  /** What was said to a relay holds before it says so itself. */
+  /** What a relay said before it was pointed is out of date; what it says since is on its way. */
   record({ ok, action }: Outcome): void {
     if (!ok || action.kind !== 'pointRelay') return;
     for (const row of this.#rows.values())
-      if (row.folder === action.folder && row.state !== undefined)
-        row.state = { ...row.state, target: action.target };
+      if (row.folder === action.folder && row.state !== undefined && row.state.target !== action.target) {
+        delete row.state;
+        row.silentSinceMs = this.#clock.monoMs();
+      }
   }
 
   async #prepare(row: Row): Promise<void> {
@@ -138,12 +140,11 @@ export class RelayKeeper {
   }
 }
 
-function viewOf(key: string, { isPrepared, problem, state, silentSinceMs }: Row): [string, RelayView][] {
-  if (!isPrepared && problem === undefined) return [];
-  const view: RelayView = {
+function viewOf({ isPrepared: hasFolder, problem, state, silentSinceMs }: Row): RelayView {
+  return {
+    hasFolder,
     ...(problem === undefined ? {} : { problem }),
     ...(state === undefined ? {} : { state }),
     ...(silentSinceMs === undefined ? {} : { silentSinceMs }),
   };
-  return [[key, view]];
 }

@@ -361,7 +361,7 @@ export function applied(
     case 'pointRelay': {
       const views = [...observed.relays].map(([key, view]): [string, RelayView] =>
         action.lane === `relay:${key}`
-          ? [key, { state: { target: action.target, draining: [] } }]
+          ? [key, { hasFolder: true, state: { target: action.target, draining: [] } }]
           : [key, view],
       );
       return { ...observed, relays: new Map(views) };

@@ -6,7 +6,7 @@ import type { Box } from './engine-types.ts';
 import type { Life } from './life.ts';
 
 /** Until the agent hears what a relay has to say, milliseconds. */
-const EAR_MS = 25;
+const EAR_MS = 100;
 const POINT_MS = 10;
 
 /** The `Relays` port over the fake engine: a relay is up while its container runs, and keeps its target in its folder. */
