@@ -2,7 +2,7 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { get, Agent as HttpAgent } from 'node:http';
 import { join } from 'node:path';
-import { pause, until } from '../lib/project.mjs';
+import { errorText, pause, until } from '../lib/project.mjs';
 import { IMAGE } from './ground.mjs';
 import { memory } from './proc.mjs';
 
@@ -27,6 +27,8 @@ const server = require('node:http').createServer((request, response) => {
   const more = () => { while (left-- > 0) if (!response.write(block)) return response.once('drain', more); response.end(); };
   more();
 }).listen(80);
+// Only updates are to close connections here.
+server.keepAliveTimeout = 120_000;
 process.on('SIGTERM', () => { server.close(() => process.exit(0)); server.closeIdleConnections(); });
 `;
 
@@ -98,13 +100,12 @@ function steady(port) {
   /** @type {Set<Promise<void>>} */
   const open = new Set();
   let asked = 0;
-  let failed = 0;
+  /** @type {string[]} */
+  const failed = [];
   const timer = setInterval(() => {
     const one = ask(port, asked++ % 2 === 0 ? false : keeping).then(
       () => undefined,
-      () => {
-        failed += 1;
-      },
+      (error) => void failed.push(`${new Date().toISOString()} ${errorText(error)}`),
     );
     open.add(one);
     void one.finally(() => open.delete(one));
@@ -147,8 +148,9 @@ export async function handover(ground) {
     await pause(500);
   }
   const { asked, failed } = await load.stop();
+  for (const line of failed) console.log(`failed request: ${line}`);
   const name = `failed of ${asked} requests at ${RATE} Hz over ${UPDATES} updates`;
-  figures.push({ name, unit: '', values: [failed], target: { text: '0', met: failed === 0 } });
+  figures.push({ name, unit: '', values: [failed.length], target: { text: '0', met: failed.length === 0 } });
   const found = await ground.client.byName(`${NAME}.relay`);
   const { State } = await ground.client.call('GET', `/containers/${found?.Id}/json`);
   const { anonymous, pss, rss } = memory(State.Pid);
