@@ -1,5 +1,5 @@
 // `npm run bench`: what the agent costs and how fast it is, on the real engine; a table, and .build/bench.json.
-// Usage: node build/bench.mjs [heal deploy coldstart idle probes growth link] [--rounds=20] [--idle-seconds=300] [--cycles=500] [--sizes=1,10,50]
+// Usage: node build/bench.mjs [heal deploy coldstart idle probes growth link handover] [--rounds=20] [--idle-seconds=300] [--cycles=500] [--sizes=1,10,50]
 //        [--node-flags='--max-semi-space-size=1 ...'] for the agent's node
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -81,7 +81,8 @@ await runScript(async () => {
   const { coldstart } = await import('./bench/coldstart.mjs');
   const { probes } = await import('./bench/probes.mjs');
   const { link } = await import('./bench/colony.mjs');
-  const all = Object.entries({ heal, deploy, coldstart, idle, probes, growth, link });
+  const { handover } = await import('./bench/handover.mjs');
+  const all = Object.entries({ heal, deploy, coldstart, idle, probes, growth, link, handover });
   const unknown = wanted.filter((name) => !all.some(([part]) => part === name));
   if (unknown.length > 0) {
     console.error(

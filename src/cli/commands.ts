@@ -24,6 +24,8 @@ export interface Command {
   options: readonly string[] | 'all';
   examples: readonly (readonly [command: string, what: string])[];
   notes?: string;
+  /** true: called by the agent, not by people. */
+  isHidden?: true;
   /** Loads the command's own file, and runs it; gives the exit code. */
   run(call: Call): Promise<number>;
 }
@@ -249,6 +251,18 @@ export const COMMANDS: readonly Command[] = [
       ['colonies-edge config --example > /etc/colonies-edge/config.yaml', 'start a configuration file'],
     ],
     run: async (call) => (await import('./config.ts')).config(call),
+  },
+  {
+    name: 'relay',
+    summary: 'Pass connections on to a container; the agent makes containers that run this.',
+    args: 'FOLDER LISTEN:TO...',
+    maxArgs: Number.POSITIVE_INFINITY,
+    minArgs: 2,
+    flags: [],
+    options: [],
+    examples: [['colonies-edge relay /relay 10000:80', 'in the container of a port with handover']],
+    isHidden: true,
+    run: async (call) => (await import('./relay.ts')).relay(call),
   },
   {
     name: 'version',

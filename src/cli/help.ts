@@ -6,6 +6,8 @@ import { EXIT, usageError, writeJson } from './io.ts';
 
 const INDENT = 30;
 
+const SHOWN = COMMANDS.filter(({ isHidden }) => isHidden !== true);
+
 /** `colonies-edge help [COMMAND]`. */
 export async function help(call: Call): Promise<number> {
   const [name] = call.args;
@@ -18,7 +20,7 @@ export async function help(call: Call): Promise<number> {
 
 /** Prints the help of a command, or of all. */
 export function showHelp(call: Pick<Call, 'io' | 'json'>, command: Command | undefined): void {
-  if (call.json) writeJson(call.io.out, command === undefined ? COMMANDS.map(helpData) : helpData(command));
+  if (call.json) writeJson(call.io.out, command === undefined ? SHOWN.map(helpData) : helpData(command));
   else {
     const columns = Math.min(Math.max(call.io.out.columns, 60), 100);
     call.io.out.write(`${command === undefined ? overview(columns) : commandHelp(command, columns)}\n`);
@@ -38,7 +40,7 @@ export function overview(columns: number): string {
     'Usage: colonies-edge COMMAND [options]',
     '',
     'Commands:',
-    ...COMMANDS.flatMap((command) => entry(`  ${command.name}`, command.summary, columns, 19)),
+    ...SHOWN.flatMap((command) => entry(`  ${command.name}`, command.summary, columns, 19)),
     '',
     'Every command takes --json and --help. Options stand in flags, in environment',
     'variables or in /etc/colonies-edge/config.yaml: see colonies-edge config.',

@@ -17,6 +17,7 @@ import type { Resolve, Slot } from '../model/ports.ts';
 import { nextKeyPath } from '../store/key-file.ts';
 import { createIdentities, fileStamp } from './identities.ts';
 import type { Io } from './io.ts';
+import { relayRuntime } from './relay-runtime.ts';
 
 /** What a resolver needs besides the settings. */
 export interface ResolverParts {
@@ -50,6 +51,8 @@ export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
     return (await Promise.all(lists)).flatMap((list) => list ?? []);
   };
   const { storedSlots: stored, log, strict = false } = parts;
+  const runtime = relayRuntime(config.stateDir);
+  const relay = runtime === undefined ? {} : { relay: runtime };
   const identities = createIdentities({ file: config.slots, stored, log });
   return async () => {
     const found = await identities();
@@ -68,6 +71,7 @@ export function createResolver(parts: ResolverParts): () => Promise<Resolve> {
       overlays: await overlays(),
       bindPrefixMap: config.bindPrefixMap.map(({ from, to }) => [from, to] as const),
       ...found,
+      ...relay,
       ...(await serverContext(config, env)),
       protectedPaths: await protectedPaths(config, env),
       readFile: readSmallText,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { buildInfo } from '../base/build-info.ts';
 import { errorCode, errorText } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -7,6 +8,7 @@ import { createDockerEngine } from '../docker/engine.ts';
 import { createRegistryAuth } from '../docker/registry-auth.ts';
 import { checkGraph } from '../kinds/index.ts';
 import type { AgentParts, AgentSettings } from '../reconcile/agent-parts.ts';
+import { createRelays } from '../relay/relays.ts';
 import { openStore } from '../store/store.ts';
 import { configError, type Io } from './io.ts';
 import type { LinkRoomParts, OpenLink } from './link-rooms.ts';
@@ -61,6 +63,7 @@ export async function openRooms(
             return createHookRunner(config.hooksDir, clock).run(name, options, signal);
           },
         },
+        relays: createRelays({ dir: join(config.stateDir, 'relays'), clock }),
         store,
         source:
           blueprints === undefined ? undefined : openDirectory({ path: blueprints, clock, random, log }),

@@ -81,9 +81,15 @@ export function decodeSpec(item: unknown, around: Surroundings): ContainerSpec {
     ...defined('capDrop', nonEmptyList(capabilities(host, 'CapDrop'))),
     ...defined('extraHosts', nonEmptyList(textsAt(host, 'ExtraHosts'))),
     ...defined('readOnlyRootfs', booleanAt(host, 'ReadonlyRootfs') ? true : undefined),
+    ...defined('noNewPrivileges', isConfined(host) ? true : undefined),
     restart: decodeRestart(host),
     limits: decodeLimits(host, around),
   };
+}
+
+/** `no-new-privileges`, also as `no-new-privileges:true` and `no-new-privileges=true`. */
+function isConfined(host: unknown): boolean {
+  return textsAt(host, 'SecurityOpt').some((option) => /^no-new-privileges(?:[:=]true)?$/.test(option));
 }
 
 function stopSignalOf(config: unknown, around: Surroundings): string {

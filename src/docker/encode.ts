@@ -66,6 +66,7 @@ function hostConfig(spec: ContainerSpec): Body {
     CapDrop: spec.capDrop,
     ExtraHosts: spec.extraHosts,
     ReadonlyRootfs: spec.readOnlyRootfs === true ? true : undefined,
+    SecurityOpt: spec.noNewPrivileges === true ? ['no-new-privileges'] : undefined,
     RestartPolicy: encodeRestart(spec.restart),
     NanoCpus: spec.limits.nanoCpus,
     Memory: spec.limits.memoryBytes,

@@ -33,7 +33,16 @@ export async function performAction(
   const { transport, api } = performer;
   const call = callOf(action, performer);
   const answer = await transport.send({ ...call, path: `/v${api}${call.path}`, signal });
+  if (action.kind === 'importImage') checkImported(action.name, answer);
   return action.kind === 'createContainer' || action.kind === 'createNetwork' ? made(action, answer) : {};
+}
+
+/** The engine reports a failure in the body of a success: all but the new image's id. */
+function checkImported(name: string, { json }: Answer): void {
+  const said = textAt(json, 'status');
+  if (said.startsWith('sha256:')) return;
+  const why = textAt(json, 'error') || said || 'it does not say what it made';
+  throw engineError('ENGINE_FAILED', `the engine did not import image ${name}: ${why}`, name);
 }
 
 function made(action: EngineAction, answer: Answer): Performed {
@@ -189,10 +198,29 @@ function callOf(action: EngineAction, { api, deadlines, stopTimeoutOf }: Perform
         target: action.name,
         alreadySo: isGone,
       };
+    case 'importImage':
+      return importCall(action, deadlines);
     default:
       action satisfies never;
       throw new EdgeError('no such action', { code: 'ENGINE_REFUSED', retry: 'permanent' });
   }
+}
+
+/** An empty tar archive is two empty blocks; API v1.41 `POST /images/create?fromSrc=-`. */
+const EMPTY_TAR = new Uint8Array(1024);
+
+function importCall({ name }: EngineAction & { kind: 'importImage' }, deadlines: Deadlines): Call {
+  const colon = name.lastIndexOf(':');
+  return {
+    method: 'POST',
+    path: '/images/create',
+    query: { fromSrc: '-', repo: name.slice(0, colon), tag: name.slice(colon + 1) },
+    raw: { data: EMPTY_TAR, type: 'application/x-tar' },
+    deadlineMs: deadlines.createMs,
+    pool: 'long',
+    subject: 'image',
+    target: name,
+  };
 }
 
 /** A 404 about the thing itself, not about the path of the call. */

@@ -12,6 +12,8 @@ export interface Call {
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Sent as JSON. */
   body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  raw?: { data: Uint8Array; type: string };
   /** More headers; they may be secret and are in no error. */
   headers?: Readonly<Record<string, string>>;
   deadlineMs: number;
@@ -88,11 +90,12 @@ export function createTransport(options: {
 
   async function start(call: Call, deadline: Deadline): Promise<Response> {
     const pool: ConnectionPool = pools[call.pool ?? 'short'];
-    const body = call.body === undefined ? null : JSON.stringify(call.body);
+    const body = call.raw?.data ?? (call.body === undefined ? null : JSON.stringify(call.body));
+    const type = call.raw?.type ?? 'application/json';
     const asked = pool.request({
       method: call.method,
       path: call.path + queryText(call.query),
-      headers: { ...(body === null ? {} : { 'content-type': 'application/json' }), ...call.headers },
+      headers: { ...(body === null ? {} : { 'content-type': type }), ...call.headers },
       body,
       signal: deadline.signal,
     });

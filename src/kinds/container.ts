@@ -1,6 +1,7 @@
 import type { ContainerSpec, LogSpec } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Fields } from './fields.ts';
+import { checkHandover, containerPorts } from './handover.ts';
 import {
   readDependsOn,
   readHealthcheck,
@@ -66,12 +67,13 @@ export function readTemplate(
   const { healthcheck, onUnhealthy } = readHealthcheck(fields);
   const instanceOnUnhealthy = readOnUnhealthy(fields);
   const log = readLogging(fields);
+  checkHandover(networkMode, ports, scope);
   const probe = readProbe(fields, networkMode, ports);
   const update = readUpdate(fields);
   const container: Omit<ContainerSpec, 'env' | 'network'> = {
     image: readImage(fields, scope),
     labels: readLabels(fields),
-    ports: ports.map(({ port }) => port),
+    ports: containerPorts(ports),
     mounts: parts.mounts,
     ...readProcess(fields),
     ...readRights(fields, scope),

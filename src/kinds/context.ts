@@ -3,6 +3,17 @@ import type { BindPrefixMap } from './bind-map.ts';
 import type { Overlay } from './overlay.ts';
 import type { Policy } from './policy.ts';
 
+/** What relays are made of: this very program, taken from the host. */
+export interface RelayRuntime {
+  /** The program with the runtime's flags, as paths of the host. */
+  command: readonly string[];
+  env: Readonly<Record<string, string>>;
+  /** Files and folders of the host that it needs, at the same place in its container. */
+  mounts: readonly string[];
+  /** Where the folders are that relays share with the agent. */
+  folder: string;
+}
+
 /** Everything outside the blueprint that its resolution depends on. */
 export interface KindContext {
   /** This node's own name, for labels and status. */
@@ -37,6 +48,8 @@ export interface KindContext {
   protectedPaths: readonly string[];
   /** The colony owner's key is here, so that missing identities will be registered. */
   hasOwnerKey: boolean;
+  /** Absent: the agent's program cannot be given to a container. */
+  relay?: RelayRuntime;
   /** Content of a text file; throws an `EdgeError` such as `ENV_FILE_MISSING`. */
   readFile(path: string): string;
 }

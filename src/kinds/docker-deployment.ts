@@ -4,6 +4,7 @@ import { replicaName, replicaOf } from '../model/replica.ts';
 import { containerOf, readTemplate, SYNONYMS, type Template } from './container.ts';
 import { readEnvironment } from './environment.ts';
 import type { Fields } from './fields.ts';
+import { withRelay } from './handover.ts';
 import { managedLabels } from './labels.ts';
 import { readMounts } from './mounts.ts';
 import { nodeLocation, nodeName } from './node.ts';
@@ -40,7 +41,9 @@ export function resolveDockerDeployment(fields: Fields, scope: Scope): KindResul
   const services = instances.flatMap((instance) => {
     const first = serviceOf(instance, scope, defaults, replicas);
     const path = instance.fields.at('name');
-    return Array.from({ length: replicas }, (_, number) => ({ ...replicaOf(first, number, replicas), path }));
+    return Array.from({ length: replicas }, (_, number) => replicaOf(first, number, replicas))
+      .flatMap((service) => withRelay(service, instance, scope))
+      .map((service) => ({ ...service, path }));
   });
   // A missing name is noted already.
   checkNames(

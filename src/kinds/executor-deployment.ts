@@ -7,6 +7,7 @@ import { executorEnvironment, FORCED } from './executor-environment.ts';
 import { executorWish } from './executor-registration.ts';
 import type { Fields } from './fields.ts';
 import { joinPath } from './fields.ts';
+import { withRelay } from './handover.ts';
 import { managedLabels } from './labels.ts';
 import { readExecutorMounts } from './mounts.ts';
 import { checkHostPorts, readExecutorPorts } from './ports.ts';
@@ -36,8 +37,8 @@ export function resolveExecutorDeployment(fields: Fields, scope: Scope): KindRes
   fields.done('warning', { environment: 'env', ...SYNONYMS });
   checkHostPorts([template], parts.replicas);
   const services = Array.from({ length: parts.replicas }, (_, index) =>
-    serviceOf(template, scope, { executorType, own }, index),
-  );
+    withRelay(serviceOf(template, scope, { executorType, own }, index), template, scope),
+  ).flat();
   checkNames(
     services.map((service) => ({ ...service, path: 'metadata.name' })),
     scope,

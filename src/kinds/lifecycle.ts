@@ -99,7 +99,10 @@ export function readProbe(
 
 function isOnHost(wanted: number, network: NetworkMode, ports: readonly LocatedPort[]): boolean {
   if (network.mode === 'host') return false;
-  return ports.some(({ port }) => port.publish && port.protocol === 'tcp' && port.containerPort === wanted);
+  return ports.some(
+    ({ port, handover }) =>
+      port.publish && handover === undefined && port.protocol === 'tcp' && port.containerPort === wanted,
+  );
 }
 
 function readHttp(fields: Fields): NonNullable<ProbeSpec['http']> | undefined {

@@ -1,11 +1,14 @@
 import { ipVersion } from '../base/ip.ts';
 import type { PortSpec } from '../model/container.ts';
 import type { Fields } from './fields.ts';
+import { readHandover } from './handover.ts';
 
 /** Ports of one instance, with where each stands in the document. */
 export interface LocatedPort {
   port: PortSpec;
   path: string;
+  /** A relay holds its host port. */
+  handover?: { drainMs: number };
 }
 
 /** Most ports that one range may name. */
@@ -13,7 +16,7 @@ const MAX_RANGE = 256;
 /** Published ports above which the engine's helper processes weigh in (FIELDS.md 4.1). */
 const MANY_PORTS = 32;
 
-/** Reads `ports[]` of a DockerDeployment instance: container, host, protocol, hostIp, publish, containerEnd. */
+/** Reads `ports[]` of a DockerDeployment instance: container, host, protocol, hostIp, publish, containerEnd, handover. */
 export function readPorts(fields: Fields): readonly LocatedPort[] {
   const ports = fields.objects('ports').flatMap((port) => {
     const first = port.int('container', 1, 65535);
@@ -26,7 +29,7 @@ export function readPorts(fields: Fields): readonly LocatedPort[] {
   return checked(fields, ports);
 }
 
-/** Reads `ports[]` of an ExecutorDeployment: name, port, protocol; the host port equals the container port. */
+/** Reads `ports[]` of an ExecutorDeployment: name, port, protocol, handover; the host port equals the container port. */
 export function readExecutorPorts(fields: Fields): readonly LocatedPort[] {
   const ports = fields.objects('ports').flatMap((port) => {
     port.text('name');
@@ -46,6 +49,7 @@ function readRange(
 ): LocatedPort[] {
   const protocol = readProtocol(fields);
   const hostIp = readHostIp(fields);
+  const handover = readHandover(fields, protocol, publish ? host : undefined);
   const last = fields.int('containerEnd', first ?? 1, 65535) ?? first;
   fields.done('warning', { containerPort: 'container', hostPort: 'host', hostIP: 'hostIp' });
   if (first === undefined || last === undefined) return [];
@@ -60,6 +64,7 @@ function readRange(
   }
   return Array.from({ length: count }, (_, i) => ({
     path: fields.path,
+    ...(handover === undefined ? {} : { handover }),
     port: {
       containerPort: first + i,
       protocol,

@@ -108,6 +108,18 @@ export type Action =
       /** What the replacement is from, container id. */
       from: string;
     })
+  /** Makes an image that holds nothing: what its containers run is mounted from the host. */
+  | (ActionBase & { kind: 'importImage'; name: string })
+  /** Sends new connections to another container, by its short id. */
+  | (ActionBase & {
+      kind: 'pointRelay';
+      /** The relay's container. */
+      name: string;
+      specHash: string;
+      folder: string;
+      target: string;
+      targetName: string;
+    })
   /** By id and never by force: an image that is in use stays. */
   | (ActionBase & { kind: 'removeImage'; id: string; name: string });
 

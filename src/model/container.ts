@@ -32,6 +32,8 @@ export interface ContainerSpec {
   capDrop?: readonly string[];
   extraHosts?: readonly string[];
   readOnlyRootfs?: boolean;
+  /** No process of it gets more rights than it began with. */
+  noNewPrivileges?: boolean;
   /** Changed in place, without a new container; not part of the spec hash. */
   restart: RestartSpec;
   /** Changed in place, without a new container; not part of the spec hash. */

@@ -86,6 +86,24 @@ export interface Service {
   /** Volumes and binds that only one container may hold, as clauses: "volume data"; absent: none. */
   exclusive?: readonly string[];
   onUnhealthy: 'restart' | 'ignore';
+  /** A relay holds its fixed host ports; absent: the container itself does. */
+  handover?: HandoverSpec;
+  /** This one is a relay. */
+  relay?: RelaySpec;
+}
+
+export interface HandoverSpec {
+  /** Key of the relay. */
+  relay: string;
+  /** How long connections in use keep a container of before, milliseconds. */
+  drainMs: number;
+}
+
+export interface RelaySpec {
+  /** Key of the service whose connections it passes on. */
+  to: string;
+  /** Its folder below the agent's own. */
+  folder: string;
 }
 
 export interface Dependency {

@@ -101,6 +101,8 @@ const BY_ACTION: Readonly<Record<ActionKind, Reason>> = {
   removeImage: 'RemoveFailed',
   checkLock: 'UpdateLocked',
   runHook: 'HookFailed',
+  importImage: 'ImageUnavailable',
+  pointRelay: 'RelayUnreachable',
 };
 
 /** The word for a failure: by its code where that is exact, else by what was tried; outages are `EngineUnavailable`. */

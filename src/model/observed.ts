@@ -1,6 +1,7 @@
 import type { ContainerSpec } from './container.ts';
 import type { StockImage } from './disk.ts';
 import type { Reason } from './reason.ts';
+import type { RelayView } from './relay.ts';
 import type { RolloutView, WindowView } from './rollout.ts';
 import type { UpdateView } from './update.ts';
 
@@ -42,6 +43,8 @@ export interface ObservedState extends EngineSnapshot {
   ailing: ReadonlyMap<string, Ailing>;
   /** Locks and hooks. */
   updates: UpdateView;
+  /** Relays that are asked for, by service key. */
+  relays: ReadonlyMap<string, RelayView>;
 }
 
 /** What order has to know over time; a restart of the agent may lose all of it. */

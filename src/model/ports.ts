@@ -105,8 +105,8 @@ export interface Prober {
   probe(check: ProbeCheck, signal: AbortSignal): Promise<ProbeResult>;
 }
 
-/** The actions that are one call that changes something. */
-export type EngineAction = Exclude<Action, { kind: 'pullImage' | 'checkLock' | 'runHook' }>;
+/** The actions that are one call of the engine that changes something. */
+export type EngineAction = Exclude<Action, { kind: 'pullImage' | 'checkLock' | 'runHook' | 'pointRelay' }>;
 
 /** One document found in the directory: parsed, not yet decoded. */
 export interface SourceDocument {

@@ -46,6 +46,7 @@ export type Reason =
   | 'Unhealthy'
   | 'WaitingForDependency'
   | 'PortUnreachable'
+  | 'RelayUnreachable'
   // executors
   | 'WaitingForRegistration'
   | 'OwnerKeyMissing'

@@ -14,6 +14,7 @@ import type {
   Store,
 } from '../model/ports.ts';
 import type { Problem } from '../model/problem.ts';
+import type { Relays } from '../model/relay.ts';
 import type { AgentView } from '../model/status.ts';
 import type { Zone } from '../model/window.ts';
 import type { WindowSettings } from './update-windows.ts';
@@ -26,6 +27,7 @@ export interface AgentParts {
   prober: Prober;
   /** Absent: hooks that are executables fail. */
   hooks?: HookRunner;
+  relays: Relays;
   store: Store;
   /** Absent: heal from the checkpoint only. */
   source: DirectorySource | undefined;

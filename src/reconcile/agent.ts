@@ -18,7 +18,6 @@ import { Confirming } from './confirming.ts';
 import { EngineHealth } from './engine-health.ts';
 import { forceRun } from './force-run.ts';
 import { Garbage } from './garbage.ts';
-import { HealthKeeper } from './health-keeper.ts';
 import { Journal } from './journal.ts';
 import { Ledger } from './ledger.ts';
 import { LookListeners, linkHost } from './link-host.ts';
@@ -29,6 +28,7 @@ import { executorsOf } from './ownership.ts';
 import { plan } from './plan.ts';
 import { commandRollout } from './rollout-operator.ts';
 import { Rollouts } from './rollouts.ts';
+import { Senses } from './senses.ts';
 import { SourceLane } from './source-lane.ts';
 import { planReport } from './text.ts';
 import { isNoise, wantedOf } from './wanted.ts';
@@ -53,7 +53,7 @@ class AgentLoop implements Agent {
   readonly #keeper: MemoryKeeper;
   readonly #garbage: Garbage;
   readonly #rollouts: Rollouts;
-  readonly #health: HealthKeeper;
+  readonly #senses: Senses;
   readonly #startedAt: number;
   readonly #running = new Map<string, Action>();
   readonly #work = new Set<Promise<void>>();
@@ -84,7 +84,7 @@ class AgentLoop implements Agent {
     this.#keeper = new MemoryKeeper(this.#memory, parts.store, this.#journal, () => this.#bell.ring());
     const onTurn = (name: string) => this.#memory.retryNow(name);
     this.#rollouts = new Rollouts({ ...parts, journal: this.#journal, onTurn, ring: this.#bell.ring });
-    this.#health = new HealthKeeper(parts, this.#journal, this.#bell.ring);
+    this.#senses = new Senses(parts, this.#journal, this.#bell.ring);
     this.#engine = new EngineHealth(clock, random, this.#journal);
     this.#garbage = new Garbage(parts, this.#memory, this.#journal, this.#bell.ring);
     this.#source = new SourceLane({
@@ -139,7 +139,7 @@ class AgentLoop implements Agent {
     });
     await Promise.all([
       this.#source.run(signal),
-      this.#health.run(signal),
+      this.#senses.run(signal),
       engine.watch((event) => this.#onEngineEvent(event), signal),
       link?.run(host, signal),
     ]);
@@ -175,8 +175,8 @@ class AgentLoop implements Agent {
     this.#engine.back();
     const isNewest = this.#source.desired === asked;
     if (!isNewest) this.#bell.ring();
-    const health = this.#health.observe(desired, snapshot);
-    const seen = { ...this.#memory.observe(snapshot, busyBefore, health), ...this.#rollouts.view(asked) };
+    const senses = this.#senses.observe(desired, snapshot);
+    const seen = { ...this.#memory.observe(snapshot, busyBefore, senses), ...this.#rollouts.view(asked) };
     this.#review(asked, desired, seen);
     // The review may have found that another version is to be in force.
     const observed = { ...seen, ...this.#rollouts.view(asked) };
@@ -251,7 +251,7 @@ class AgentLoop implements Agent {
     const { action } = outcome;
     if (this.#hardStop.signal.aborted && !outcome.ok) return;
     if (this.#garbage.settled(outcome)) return;
-    this.#health.record(outcome);
+    this.#senses.record(outcome);
     const setback = this.#memory.record(outcome);
     this.#rollouts.record(outcome);
     if (outcome.ok) this.#journal.done(outcome, this.#ledger.done(action));

@@ -5,6 +5,7 @@ import type { Action, Outcome } from '../model/action.ts';
 import { isEngineOutage, isPermanentCode, reasonOf } from '../model/engine-codes.ts';
 import type { PullProgress } from '../model/observed.ts';
 import type { Engine, HookRunner } from '../model/ports.ts';
+import type { Relays } from '../model/relay.ts';
 import type { ContainerFile } from '../model/update.ts';
 import type { AgentParts } from './agent-parts.ts';
 import { PullGuard } from './pull-guard.ts';
@@ -21,7 +22,7 @@ interface Told {
   output?: string;
 }
 
-type ApplyParts = Pick<AgentParts, 'engine' | 'clock' | 'settings' | 'storage' | 'log' | 'hooks'>;
+type ApplyParts = Pick<AgentParts, 'engine' | 'clock' | 'settings' | 'storage' | 'log' | 'hooks' | 'relays'>;
 
 /** Carries out actions, each in its lane, and tells what came of them. Decides nothing. */
 export class Apply {
@@ -33,9 +34,10 @@ export class Apply {
   readonly #guard: PullGuard;
   readonly #runner: HookRunner | undefined;
   readonly #hooks: Limiter;
+  readonly #relays: Relays;
 
   constructor(
-    { engine, clock, settings, storage, log, hooks }: ApplyParts,
+    { engine, clock, settings, storage, log, hooks, relays }: ApplyParts,
     progress: Map<string, PullProgress>,
   ) {
     this.#engine = engine;
@@ -47,6 +49,7 @@ export class Apply {
     this.#runner = hooks;
     // Beside the calls, which must not wait for a hook that takes its time.
     this.#hooks = new Limiter(settings.actionLanes);
+    this.#relays = relays;
   }
 
   /** Settles with the outcome; never rejects. */
@@ -74,6 +77,9 @@ export class Apply {
     switch (action.kind) {
       case 'pullImage':
         return this.#pull(action, signal);
+      case 'pointRelay':
+        await this.#relays.point(action.folder, action.target, signal);
+        return {};
       case 'stopContainer':
       case 'restartContainer':
         // A stop only waits; it must not keep others from their turn.
@@ -98,6 +104,7 @@ export class Apply {
       case 'removeNetwork':
       case 'removeVolume':
       case 'removeImage':
+      case 'importImage':
         return this.#calls.run(signal, () => this.#engine.perform(action, signal));
       default:
         return action satisfies never;

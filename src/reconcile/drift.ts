@@ -110,6 +110,8 @@ function immutableDrift(
   compare('dropped capabilities', sorted(wanted.capDrop), sorted(actual.capDrop));
   compare('extra hosts', sorted(wanted.extraHosts), sorted(actual.extraHosts));
   compare('read-only root', wanted.readOnlyRootfs ?? false, actual.readOnlyRootfs ?? false);
+  if (wanted.noNewPrivileges === true && actual.noNewPrivileges !== true)
+    found.push('new privileges are possible');
   return found;
 }
 

@@ -31,6 +31,8 @@ const DONE: Record<ActionKind, string> = {
   removeImage: 'image removed',
   checkLock: 'lock looked for',
   runHook: 'hook run',
+  importImage: 'image made',
+  pointRelay: 'relay points to another container',
 };
 
 /** Steps of a service on its way to a start, which do not end a row of failures. */

@@ -3,7 +3,7 @@ import type { Action } from '../model/action.ts';
 /** true for what is remembered of a service that nobody asks for any more. */
 export function isGone(key: string, services: ReadonlyMap<string, unknown>): boolean {
   if (/^(image|network|volume|container):/.test(key)) return false;
-  const [service = key] = key.split('#');
+  const [service = key] = key.replace(/^relay:/, '').split('#');
   return !services.has(service) && services.size > 0 && service.split('/').length === 3;
 }
 
@@ -12,6 +12,8 @@ export function hashOf(action: Action): string {
   switch (action.kind) {
     case 'pullImage':
       return action.image;
+    case 'importImage':
+      return action.name;
     case 'createNetwork':
     case 'removeNetwork':
     case 'removeVolume':

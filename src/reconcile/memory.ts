@@ -13,7 +13,6 @@ import type { Memory } from '../model/ports.ts';
 import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
 import { ForcedRuns } from './forced.ts';
-import { NO_HEALTH } from './health-keeper.ts';
 import { hashOf, isGone } from './memory-keys.ts';
 import { OrderMemory } from './memory-order.ts';
 import { keyOf } from './ownership.ts';
@@ -21,6 +20,7 @@ import { overdue } from './plan-gate.ts';
 import { withReplicas } from './plan-replicas.ts';
 import { PulledImages } from './pulled-images.ts';
 import { RunningSince } from './running-since.ts';
+import { NO_SENSES } from './senses.ts';
 import { type Failure, LASTING_SUCCESS_MS, type Moment, nextSetback, otherVersionKey } from './setback.ts';
 import { UpdateMemory } from './update-memory.ts';
 
@@ -103,7 +103,7 @@ export class WorkingMemory {
   }
 
   /** The planner's view: one snapshot and everything remembered. `busyBefore`: lanes that were busy when the snapshot began. */
-  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>, health = NO_HEALTH): ObservedState {
+  observe(snapshot: EngineSnapshot, busyBefore: ReadonlySet<string>, senses = NO_SENSES): ObservedState {
     const monoMs = this.#clock.monoMs();
     this.#running.look(snapshot.containers);
     for (const container of snapshot.containers) {
@@ -117,7 +117,7 @@ export class WorkingMemory {
     for (const [ref, at] of mapOf(this.#fresh)) if (monoMs - at > FRESH_MS) this.#fresh.delete(ref);
     return {
       ...snapshot,
-      ...health,
+      ...senses,
       updates: this.updates.view(snapshot),
       setbacks: mapOf(this.#setbacks),
       adopted: mapOf(this.#adopted),
@@ -170,6 +170,7 @@ export class WorkingMemory {
         if (id !== undefined) this.#pulled.add(id, action.image);
         this.#setbacks.delete(action.lane);
         return;
+      case 'importImage':
       case 'createNetwork':
       case 'removeNetwork':
       case 'removeVolume':
@@ -187,6 +188,7 @@ export class WorkingMemory {
       case 'removeImage':
         this.#pulled.forget(action.id);
         return;
+      case 'pointRelay':
       case 'stopContainer':
       case 'renameContainer':
       case 'connectNetwork':

@@ -37,7 +37,9 @@ export function executorsOf(
   { busy, containers }: ObservedState,
   running: readonly string[],
 ): ReadonlySet<string> | undefined {
-  const isMaking = [...busy, ...running].some((lane) => !/^(image|network|volume|container):/.test(lane));
+  const isMaking = [...busy, ...running].some(
+    (lane) => !/^(image|network|volume|container|relay):/.test(lane),
+  );
   return isMaking ? undefined : new Set(containers.flatMap(({ labels }) => labels[LABEL.executor] ?? []));
 }
 

@@ -2,6 +2,7 @@ import { type ContainerSpec, effectiveLog, LABEL } from '../model/container.ts';
 import type { Service } from '../model/desired.ts';
 import type { Candidate } from './judge.ts';
 import { isRefreshed, pullsAnew } from './plan-forced.ts';
+import { makeRelayImage, relayReady } from './plan-handover.ts';
 import { afterReplacement, mayBegin } from './plan-hook.ts';
 import { changeReady, pulledTogether } from './plan-images.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
@@ -27,7 +28,7 @@ export function createSuccessor(planning: Planning, service: Service, others: re
     keepOldRunning(planning, service, others);
     return;
   }
-  if (!gateOpen(planning, service)) return;
+  if (!gateOpen(planning, service) || (service.relay !== undefined && !relayReady(planning, service))) return;
   const name = freeName(planning, service, others);
   if (name === undefined) return;
   if (old !== undefined && !mayReplace(planning, service, old, others)) return;
@@ -122,6 +123,10 @@ function imageReady(planning: Planning, service: Service, old: Candidate | undef
   const image = observed.images.get(ref);
   if (image === undefined) {
     hold(planning, service, { reason: 'Working', message: `image ${ref} is being looked up` });
+    return false;
+  }
+  if (image === null && service.relay !== undefined) {
+    makeRelayImage(planning, service);
     return false;
   }
   const pull = observed.pulls.get(ref);

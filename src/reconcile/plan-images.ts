@@ -53,7 +53,12 @@ function awaitedBeside(planning: Planning, service: Service): Service[] {
   const { desired, observed } = planning;
   const blueprint = desired.blueprints.find(({ name }) => name === service.blueprint);
   const lacking = (blueprint?.services ?? []).filter(
-    (sibling) => sibling.key !== service.key && sibling.hold === undefined && lacksImage(planning, sibling),
+    (sibling) =>
+      sibling.key !== service.key &&
+      sibling.hold === undefined &&
+      // A relay's image comes from no registry.
+      sibling.relay === undefined &&
+      lacksImage(planning, sibling),
   );
   if (blueprint === undefined || lacking.length === 0) return [];
   const { byKey } = containersOf(blueprint, observed.containers, desired.owner, observed.adopted);

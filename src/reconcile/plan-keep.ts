@@ -3,6 +3,7 @@ import { liveHash } from '../model/hash.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Drift } from './drift.ts';
 import { type Candidate, listOf } from './judge.ts';
+import { relayReady } from './plan-handover.ts';
 import { heal } from './plan-health.ts';
 import { afterReplacement } from './plan-hook.ts';
 import { gateOpen, takeTurn } from './plan-order.ts';
@@ -55,6 +56,7 @@ export function keep(planning: Planning, service: Service, { container, drift }:
     case 'exited':
       if (isCompleted(service, container)) return;
       if (!networkReady(planning, service) || !gateOpen(planning, service)) return;
+      if (service.relay !== undefined && !relayReady(planning, service)) return;
       if (drift?.connect !== undefined) attach(planning, service, container, drift);
       else if (takeTurn(planning, service, [container]))
         start(

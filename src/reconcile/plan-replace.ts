@@ -4,6 +4,7 @@ import type { ObservedContainer } from '../model/observed.ts';
 import type { Candidate } from './judge.ts';
 import { keepOldRunning } from './plan-create.ts';
 import { gateOf, standingOf } from './plan-gate.ts';
+import { isHandedOver } from './plan-handover.ts';
 import { isFree } from './plan-lock.ts';
 import { gateOpen } from './plan-order.ts';
 import {
@@ -56,6 +57,7 @@ export function finishReplacement(
   if (old === undefined) return;
   if (setback !== undefined) {
     holdBy(planning, service, setback);
+    if (!isHandedOver(planning, service, successor)) return;
     if (isUp(successor)) stop(planning, service, successor, `the replacement failed: ${setback.message}`);
     else if (others.some(({ container }) => container.state === 'running'))
       remove(planning, service, successor, `the replacement failed: ${setback.message}`);
@@ -148,7 +150,8 @@ function retireOld({ planning, service, others, cause, isReturn }: Replacement):
   if (live === undefined) return;
   // It may have become busy while the new one proved itself. A twin, and a version that failed, have no say.
   const isHeldOff = live.outdated !== undefined && !isReturn && !isFree(planning, service, live.container);
-  if (!isHeldOff) retire(planning, live.container, cause, service.key);
+  if (isHeldOff || !isHandedOver(planning, service, live.container)) return;
+  retire(planning, live.container, cause, service.key);
 }
 
 function ranWell({ state, detail }: ObservedContainer): boolean {

@@ -75,6 +75,8 @@ function servicesHere(
     const list = blueprint.services.filter((service) => service.instance === instance);
     const [first, ...rest] = list;
     if (first === undefined) return [];
+    // A relay leads to number 0.
+    if (first.handover !== undefined || first.relay !== undefined) return list;
     const numbers = numbersOf(blueprint, instance, own);
     if ([...numbers.keys()].every((number) => keys.has(serviceKey(blueprint.name, instance, number))))
       return list;

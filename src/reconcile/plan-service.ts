@@ -2,6 +2,7 @@ import type { DesiredBlueprint, Service } from '../model/desired.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import { judge } from './judge.ts';
 import { createSuccessor } from './plan-create.ts';
+import { pointRelay } from './plan-handover.ts';
 import { keep } from './plan-keep.ts';
 import { finishReplacement } from './plan-replace.ts';
 import type { Planning } from './planning.ts';
@@ -17,6 +18,7 @@ export function planService(
     planning.hold({ key: service.key, blueprint: blueprint.name, ...service.hold });
     return;
   }
+  if (service.relay !== undefined) pointRelay(planning, service);
   if (planning.observed.busy.has(service.key)) return;
   const candidates = [...containers]
     .sort(byPreference(service))

@@ -20,11 +20,12 @@ export function contentHash(blueprint: DesiredBlueprint): string {
   const known = hashes.get(blueprint);
   if (known !== undefined) return known;
   const hash = fingerprint(
-    lasting(blueprint).services.map(
-      ({ key, container, probe, update, dependsOn, onUnhealthy, pullPolicy }) => {
+    // What relays are made of is the agent's affair, and changes with it.
+    lasting(blueprint)
+      .services.filter(({ relay }) => relay === undefined)
+      .map(({ key, container, probe, update, dependsOn, onUnhealthy, pullPolicy }) => {
         return { key, container, probe, update, dependsOn, onUnhealthy, pullPolicy };
-      },
-    ),
+      }),
   );
   hashes.set(blueprint, hash);
   return hash;

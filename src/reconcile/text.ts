@@ -27,7 +27,10 @@ export function targetOf(action: Action): string {
     case 'removeNetwork':
     case 'removeVolume':
     case 'removeImage':
+    case 'importImage':
       return action.name;
+    case 'pointRelay':
+      return `${action.name} -> ${action.targetName} (${action.target})`;
     default:
       return action satisfies never;
   }
@@ -51,6 +54,8 @@ const VERBS: Record<Action['kind'], string> = {
   removeImage: 'remove image',
   checkLock: 'look for lock',
   runHook: 'run hook',
+  importImage: 'make image',
+  pointRelay: 'point',
 };
 
 /** `start c1-database: container is not running (exited 137)` */

@@ -75,6 +75,7 @@ export const containerSpec = v.looseObject({
   capDrop: v.exactOptional(strings),
   extraHosts: v.exactOptional(strings),
   readOnlyRootfs: v.exactOptional(v.boolean()),
+  noNewPrivileges: v.exactOptional(v.boolean()),
   restart: v.looseObject({
     name: v.picklist(['no', 'always', 'unless-stopped', 'on-failure']),
     maxRetries: count,

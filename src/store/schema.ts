@@ -69,6 +69,8 @@ const service = v.looseObject({
   ),
   exclusive: v.exactOptional(strings),
   onUnhealthy: v.picklist(['restart', 'ignore']),
+  handover: v.exactOptional(v.looseObject({ relay: text, drainMs: count })),
+  relay: v.exactOptional(v.looseObject({ to: text, folder: text })),
 });
 
 const windowList = v.array(

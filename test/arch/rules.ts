@@ -14,6 +14,7 @@ const ROOMS = [
   'directory',
   'probe',
   'hooks',
+  'relay',
 ];
 
 /** Why a room may see no more than it does; shown when a rule is broken. */

@@ -1,4 +1,5 @@
 import type { EngineAction } from '../../src/model/ports.ts';
+import { image } from './engine-types.ts';
 import type { EngineWorld } from './engine-world.ts';
 
 /** What an action does to the world; "already so" is success, as the port promises. */
@@ -48,6 +49,9 @@ export async function carryOut(
       return {};
     case 'removeImage':
       world.removeImage(action.id);
+      return {};
+    case 'importImage':
+      world.setTag(action.name, image(`image-of-${action.name}`, { env: {}, command: [] }));
       return {};
     default:
       throw new Error(`unknown action ${JSON.stringify(action satisfies never)}`);

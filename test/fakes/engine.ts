@@ -168,6 +168,11 @@ export class FakeEngine implements Engine {
     this.#crash = { left: calls, onCrash };
   }
 
+  /** One more call has taken effect, of whoever is no engine and dies like one. */
+  countCall(): void {
+    this.#countDown();
+  }
+
   /** true: a crash was set and has not come. */
   get crashPending(): boolean {
     return this.#crash !== undefined;

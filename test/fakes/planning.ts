@@ -4,6 +4,7 @@ import type { DesiredBlueprint, DesiredState, Owner, Service } from '../../src/m
 import { serviceKey } from '../../src/model/desired.ts';
 import { fingerprint, specHash } from '../../src/model/hash.ts';
 import type { ForcedRun, ObservedContainer, ObservedImage, ObservedState } from '../../src/model/observed.ts';
+import type { RelayView } from '../../src/model/relay.ts';
 
 /** Builders for planner tests: one desired blueprint, one observed world, and mutations of both. */
 
@@ -220,6 +221,7 @@ export function observedOf(change: Partial<ObservedState> = {}): ObservedState {
     probes: new Map(),
     ailing: new Map(),
     updates: NO_UPDATES,
+    relays: new Map(),
     ...change,
   };
 }
@@ -367,6 +369,16 @@ export function applied(
     case 'checkLock':
     case 'runHook':
       throw new Error(`${action.kind} is not played here`);
+    case 'importImage':
+      return { ...observed, images: new Map([...observed.images, [action.name, imageOf(action.name)]]) };
+    case 'pointRelay': {
+      const views = [...observed.relays].map(([key, view]): [string, RelayView] =>
+        action.lane === `relay:${key}`
+          ? [key, { hasFolder: true, state: { target: action.target, draining: [] } }]
+          : [key, view],
+      );
+      return { ...observed, relays: new Map(views) };
+    }
     default:
       return action satisfies never;
   }

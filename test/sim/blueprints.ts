@@ -3,7 +3,7 @@ export interface InstanceInput {
   name: string;
   image?: string;
   environment?: Record<string, string>;
-  ports?: readonly { container: number; host?: number; protocol?: 'tcp' | 'udp' }[];
+  ports?: readonly { container: number; host?: number; protocol?: 'tcp' | 'udp'; handover?: unknown }[];
   volumes?: readonly {
     type: 'named' | 'bind';
     name?: string;

@@ -16,10 +16,11 @@ import { Life } from '../fakes/life.ts';
 import { CollectingLog } from '../fakes/log.ts';
 import { FakeProber } from '../fakes/prober.ts';
 import { seededRandom } from '../fakes/random.ts';
+import { FakeRelays } from '../fakes/relays.ts';
 import { FakeStore } from '../fakes/store.ts';
 import type { DeploymentDocument } from './blueprints.ts';
 import { Goal } from './goal.ts';
-import { resolver, SIM_NODE } from './resolver.ts';
+import { RELAY_MOUNTS, resolver, SIM_NODE } from './resolver.ts';
 
 export interface HarnessOptions {
   seed?: number;
@@ -48,6 +49,7 @@ export class Harness {
   readonly disk: FakeDisk;
   readonly prober: FakeProber;
   readonly hooks: FakeHooks;
+  readonly relays: FakeRelays;
   readonly store = new FakeStore();
   readonly directory = new FakeDirectory();
   readonly log = new CollectingLog();
@@ -71,6 +73,8 @@ export class Harness {
     this.disk = new FakeDisk(this.engine, options.diskBytes ?? 0);
     this.prober = new FakeProber(this.clock, this.engine.world);
     this.hooks = new FakeHooks(this.clock);
+    for (const path of RELAY_MOUNTS) this.engine.world.hostPaths.add(path);
+    this.relays = new FakeRelays(this.clock, this.engine);
     this.settings = {
       version: '0.0.0-sim',
       node: SIM_NODE,
@@ -145,6 +149,7 @@ export class Harness {
       ...(this.#options.diskBytes === undefined ? {} : { storage: this.disk.open(life) }),
       prober: this.prober.inLife(life),
       hooks: this.hooks.open(life),
+      relays: this.relays.open(life),
       store: this.openStore(life),
       source: hasDirectory ? this.directory.open(life) : undefined,
       ...(link === undefined ? {} : { link }),

@@ -14,6 +14,7 @@ import { sampleLinkStatus } from '../fakes/link-status.ts';
 import { CollectingLog } from '../fakes/log.ts';
 import { FakeProber } from '../fakes/prober.ts';
 import { seededRandom } from '../fakes/random.ts';
+import { FakeRelays } from '../fakes/relays.ts';
 import { FakeStore } from '../fakes/store.ts';
 import { deployment } from './blueprints.ts';
 import { resolver, SIM_NODE } from './resolver.ts';
@@ -61,6 +62,7 @@ function start(change: { watch?: Engine['watch'] } = {}) {
   const agent = createAgent({
     engine,
     prober: new FakeProber(clock, fake.world),
+    relays: new FakeRelays(clock, fake).open(life),
     store: new FakeStore().open(life),
     source: directory.open(life),
     link,

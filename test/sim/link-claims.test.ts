@@ -14,6 +14,7 @@ import { bothDefinitions, LinkNode } from '../fakes/link-node.ts';
 import { CollectingLog } from '../fakes/log.ts';
 import { FakeProber } from '../fakes/prober.ts';
 import { seededRandom } from '../fakes/random.ts';
+import { FakeRelays } from '../fakes/relays.ts';
 import { FakeStore } from '../fakes/store.ts';
 import { deployment } from './blueprints.ts';
 import { resolver } from './resolver.ts';
@@ -59,6 +60,7 @@ class Gateway {
     this.agent = createAgent({
       engine: this.engine.open(life),
       prober: new FakeProber(this.clock, this.engine.world),
+      relays: new FakeRelays(this.clock, this.engine).open(life),
       store: this.store.open(life),
       source: undefined,
       link: this.node.link(life, seed),

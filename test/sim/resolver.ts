@@ -7,6 +7,9 @@ import type { Resolve } from '../../src/model/ports.ts';
 /** The node that simulated agents run on. */
 export const SIM_NODE = 'sim-node';
 
+/** What relays need of the host. */
+export const RELAY_MOUNTS = ['/opt/colonies-edge.cjs', '/usr'];
+
 const CONTEXT: KindContext = {
   node: SIM_NODE,
   executorName: SIM_NODE,
@@ -23,6 +26,12 @@ const CONTEXT: KindContext = {
   slots: [],
   slotsRequired: 'simulations have no identities',
   protectedPaths: ['/state'],
+  relay: {
+    command: ['/usr/bin/node', '/opt/colonies-edge.cjs'],
+    env: {},
+    mounts: RELAY_MOUNTS,
+    folder: '/state/relays',
+  },
   hasOwnerKey: false,
   readFile: (path) => {
     throw new EdgeError(`no file ${path} in a simulation`, {

@@ -23,6 +23,7 @@ simulation(
       {
         engine: sim.engine.open(life),
         prober: sim.prober.inLife(life),
+        relays: sim.relays.open(life),
         store: sim.openStore(life),
         source: sim.directory.open(life),
         resolver: async () => resolver(),
