@@ -194,7 +194,7 @@ export class Rollouts {
       if (own?.state === 'running') this.#wakeBy(since(own, false) + updateOf(service).deadlineMs);
       const failure =
         failures.find(({ key, specHash }) => key === service.key && specHash === service.specHash) ??
-        aloneAndFailing(service, observed, owner, since, monoMs);
+        aloneAndFailing(service, good, observed, owner, since, monoMs);
       if (failure !== undefined && this.#failed(blueprint, service, failure, good)) return true;
     }
     return false;
@@ -272,12 +272,12 @@ export class Rollouts {
   }
 }
 
-/** What ended while nobody looked may have been ended by whatever kept us from looking; what the engine restarts again and
- *  again does not stay up. */
+/** What ended while nobody looked may have been ended by whatever kept us from looking; what the engine restarts by
+ *  itself does not stay up: it does not count the starts at its own. */
 function isLooping(observed: ObservedState): (failure: VersionFailure) => boolean {
   const looping = new Set(
-    observed.containers.flatMap(({ state, labels }) =>
-      state === 'restarting'
+    observed.containers.flatMap(({ state, labels, detail }) =>
+      state === 'restarting' || (state === 'running' && (detail?.restartCount ?? 0) > 0)
         ? [`${labels[LABEL.deployment]}/${labels[LABEL.instance]}/${labels[LABEL.replica]}`]
         : [],
     ),
