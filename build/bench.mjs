@@ -1,5 +1,5 @@
 // `npm run bench`: what the agent costs and how fast it is, on the real engine; a table, and .build/bench.json.
-// Usage: node build/bench.mjs [heal deploy coldstart idle probes growth link handover] [--rounds=20] [--idle-seconds=300] [--cycles=500] [--sizes=1,10,50]
+// Usage: node build/bench.mjs [heal deploy coldstart updates idle probes growth link handover] [--rounds=20] [--idle-seconds=300] [--cycles=500] [--sizes=1,10,50]
 //        [--node-flags='--max-semi-space-size=1 ...'] for the agent's node
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -79,10 +79,11 @@ await runScript(async () => {
   await ensurePackages();
   const { heal, deploy, idle, growth } = await import('./bench/parts.mjs');
   const { coldstart } = await import('./bench/coldstart.mjs');
+  const { updates } = await import('./bench/updates.mjs');
   const { probes } = await import('./bench/probes.mjs');
   const { link } = await import('./bench/colony.mjs');
   const { handover } = await import('./bench/handover.mjs');
-  const all = Object.entries({ heal, deploy, coldstart, idle, probes, growth, link, handover });
+  const all = Object.entries({ heal, deploy, coldstart, updates, idle, probes, growth, link, handover });
   const unknown = wanted.filter((name) => !all.some(([part]) => part === name));
   if (unknown.length > 0) {
     console.error(

@@ -12,8 +12,12 @@ import { ensurePackages, runScript, setUp, TEST_TOOLS } from './setup.mjs';
 const TOTAL_MS = 70 * 60_000;
 const minutes = (/** @type {number} */ count) => count * 60_000;
 
-/** Files that compare times, or that have many agents at work already. */
-const ALONE = ['test/e2e/colony-outages.test.ts', 'test/e2e/engine-outage.test.ts'];
+/** Files that compare times, that have many agents at work already, or that need names and ports which another one needs. */
+const ALONE = [
+  'test/e2e/cloud-updates.test.ts',
+  'test/e2e/colony-outages.test.ts',
+  'test/e2e/engine-outage.test.ts',
+];
 
 /** All other end-to-end files. @param {readonly string[]} alone */
 const besides = (alone) =>

@@ -1,5 +1,5 @@
 // What all parts of the bench stand on: an image, a network, an agent with N containers, and the engine's own times.
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent } from '../lib/agent.mjs';
@@ -15,6 +15,23 @@ const LABEL = 'colonies-edge.bench';
 /** A process that ends at once when told to. */
 export const COMMAND = ['sh', '-c', "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"];
 
+/** Process id of the bench that has the names on this machine. */
+const HOLDER = join(tmpdir(), 'colonies-edge-bench.pid');
+
+/** Two benches at a time would remove each other's containers: throws while another one runs. */
+function takePlace() {
+  try {
+    const holder = Number(readFileSync(HOLDER, 'utf8'));
+    const command = readFileSync(`/proc/${holder}/cmdline`, 'utf8');
+    if (holder !== process.pid && command.includes('bench.mjs'))
+      throw new Error(`another bench runs on this machine (process ${holder}); wait for its end`);
+  } catch (error) {
+    // No file, or a process that is gone: the place is free.
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === undefined) throw error;
+  }
+  writeFileSync(HOLDER, String(process.pid));
+}
+
 /** One bench run's ground; `close` removes all of it. */
 export class Ground {
   /** @param {string[]} [nodeFlags] for the agents' node, as a service would give them */
@@ -29,6 +46,7 @@ export class Ground {
   }
 
   async open() {
+    takePlace();
     await this.removeAll();
     await makeTinyImage({ name: IMAGE });
     await this.client.call('POST', '/networks/create', { Name: NETWORK, CheckDuplicate: true });
@@ -116,6 +134,7 @@ export class Ground {
     for (const agent of this.agents) await agent.stop('SIGKILL');
     this.events.close();
     await this.removeAll();
+    rmSync(HOLDER, { force: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

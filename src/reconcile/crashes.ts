@@ -40,11 +40,13 @@ export function crashes(
       continue;
     // It was stopped to be replaced.
     if (forcedCause(observed, service.blueprint, container.id) !== undefined) continue;
-    const end = endOf(container, service.container.restart.name);
+    const beside = observed.containers.filter((other) => other.id !== container.id && keyOf(other) === key);
+    const isReplacing = beside.length > 0;
+    // The older of two is what a replacement goes back to: what it did in its life does not speak against it.
+    const isOnTrial = isReplacing && beside.every(({ createdAt }) => createdAt <= container.createdAt);
+    const end =
+      endOf(container, service.container.restart.name) ?? (isOnTrial ? restartedEnd(container) : undefined);
     if (end === undefined) continue;
-    const isReplacing = observed.containers.some(
-      (other) => other.id !== container.id && keyOf(other) === key,
-    );
     // Alone, it is left to the engine, which waits longer from time to time.
     if (!isReplacing && container.state === 'restarting') continue;
     found.push({
@@ -57,6 +59,21 @@ export function crashes(
     });
   }
   return found;
+}
+
+/** The end of a container that the engine has started again since, which is too quick to be seen as a state of its own after a
+ *  run of more than 10 s: by the count of the engine, which begins anew with every start that was asked for. */
+export function restartedEnd({
+  id,
+  state,
+  detail,
+}: ObservedContainer): { token: string; message: string } | undefined {
+  if (state !== 'running' || detail === undefined || detail.restartCount === 0) return undefined;
+  const times = detail.restartCount === 1 ? 'once' : `${detail.restartCount} times`;
+  return {
+    token: `${id}:restarts:${detail.restartCount}`,
+    message: `does not stay up: the engine has restarted it ${times}`,
+  };
 }
 
 /** How a container ended that does not stay up; undefined when it did not, or was ended. */

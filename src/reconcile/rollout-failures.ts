@@ -3,7 +3,8 @@ import { LABEL } from '../model/container.ts';
 import type { Owner, Service } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
 import type { Reason } from '../model/reason.ts';
-import { endOf, isCurrent } from './crashes.ts';
+import type { GoodVersion } from '../model/rollout.ts';
+import { endOf, isCurrent, restartedEnd } from './crashes.ts';
 import { keyOf } from './ownership.ts';
 import { gateOf, standingOf } from './plan-gate.ts';
 import { updateOf } from './plan-strategy.ts';
@@ -37,6 +38,7 @@ export function refusalOf(outcome: Outcome): VersionFailure | undefined {
  */
 export function aloneAndFailing(
   service: Service,
+  good: GoodVersion,
   observed: ObservedState,
   owner: Owner,
   since: (container: ObservedContainer, isHealthy: boolean) => number,
@@ -47,7 +49,14 @@ export function aloneAndFailing(
   if (container === undefined || own.length > 1 || observed.busy.has(service.key)) return undefined;
   if (!isCurrent(container, service, owner)) return undefined;
   const { key, specHash } = service;
-  const end = container.state === 'restarting' ? endOf(container, service.container.restart.name) : undefined;
+  // What runs on unchanged in both has a count from its life before.
+  const isMade = good.version.services.find((other) => other.key === key)?.specHash !== specHash;
+  const end =
+    container.state === 'restarting'
+      ? endOf(container, service.container.restart.name)
+      : isMade
+        ? restartedEnd(container)
+        : undefined;
   if (end !== undefined) return { key, specHash, reason: 'CrashLoop', message: end.message };
   const standing = standingOf(service, container, observed);
   const isLate = monoMs - since(container, standing === 'healthy') >= updateOf(service).deadlineMs;
@@ -56,12 +65,12 @@ export function aloneAndFailing(
   return { key, specHash, reason: 'Unhealthy', message: `it ${lacks}` };
 }
 
-/** What ended while nobody looked may have been ended by whatever kept us from looking; what the engine restarts again and
- *  again does not stay up. */
+/** What ended while nobody looked may have been ended by whatever kept us from looking; what the engine restarts by
+ *  itself does not stay up: it does not count the starts at its own. */
 export function isLooping(observed: ObservedState): (failure: VersionFailure) => boolean {
   const looping = new Set(
-    observed.containers.flatMap(({ state, labels }) =>
-      state === 'restarting'
+    observed.containers.flatMap(({ state, labels, detail }) =>
+      state === 'restarting' || (state === 'running' && (detail?.restartCount ?? 0) > 0)
         ? [`${labels[LABEL.deployment]}/${labels[LABEL.instance]}/${labels[LABEL.replica]}`]
         : [],
     ),

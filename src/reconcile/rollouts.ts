@@ -259,7 +259,7 @@ export class Rollouts {
       if (own?.state === 'running') this.#wakeBy(since(own, false) + updateOf(service).deadlineMs);
       const failure =
         failures.find(({ key, specHash }) => key === service.key && specHash === service.specHash) ??
-        aloneAndFailing(service, observed, owner, since, monoMs);
+        aloneAndFailing(service, good, observed, owner, since, monoMs);
       if (failure !== undefined && this.#failed(asked, { blueprint, service, failure, good })) return true;
     }
     return false;

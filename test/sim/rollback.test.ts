@@ -288,6 +288,29 @@ simulation('onFailure continue: the others are replaced, and what failed is trie
   await sim.settle();
 });
 
+for (const strategy of ['stop-first', 'recreate'] as const)
+  simulation(
+    `${strategy}: a crash that nobody saw, as the engine was quicker, counts all the same`,
+    async (sim) => {
+      await proven(sim);
+      behaves(sim, 'app:bad', () => ({ exitsAfterMs: 40_000, exitCode: 3 }));
+      const update = { strategy, healthyAfter: '60s' };
+      offer(sim, web('app:bad', {}, { generation: 2, update }));
+      await sim.until(
+        () => [...sim.world.boxes.values()].some((box) => box.imageRef === 'app:bad'),
+        'made',
+        5_000,
+      );
+      await sim.run(10_000);
+      sim.crashAgent();
+      await sim.run(40_000);
+      sim.start();
+      await rolledBack(sim, 10_000);
+      assert.equal(sim.box('web').imageRef, 'app:1');
+      assert.match(sim.report('web').waiting[0]?.message ?? '', /the engine has restarted it once/);
+    },
+  );
+
 simulation('repairing drift is no new version and cannot be rolled back', async (sim) => {
   await proven(sim);
   sim.byHand.recreate('web', { env: { BY: 'hand' } });
