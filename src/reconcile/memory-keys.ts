@@ -1,3 +1,4 @@
+import type { LRU } from 'tiny-lru';
 import type { Action } from '../model/action.ts';
 
 /** true for what is remembered of a service that nobody asks for any more. */
@@ -22,4 +23,11 @@ export function hashOf(action: Action): string {
     default:
       return action.specHash;
   }
+}
+
+/** What a cache holds now, the least recently used first. */
+export function mapOf<T>(cache: LRU<T>): Map<string, T> {
+  const map = new Map<string, T>();
+  for (const [key, value] of cache.entries()) if (value !== undefined) map.set(String(key), value);
+  return map;
 }

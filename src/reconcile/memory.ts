@@ -1,4 +1,4 @@
-import { type LRU, lru } from 'tiny-lru';
+import { lru } from 'tiny-lru';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
@@ -13,7 +13,7 @@ import type { Memory } from '../model/ports.ts';
 import { SERVICE_BACKOFF } from './backoff.ts';
 import { crashes, isCurrent, servicesOf } from './crashes.ts';
 import { ForcedRuns } from './forced.ts';
-import { hashOf, isGone } from './memory-keys.ts';
+import { hashOf, isGone, mapOf } from './memory-keys.ts';
 import { OrderMemory } from './memory-order.ts';
 import { keyOf } from './ownership.ts';
 import { overdue } from './plan-gate.ts';
@@ -342,10 +342,4 @@ export class WorkingMemory {
       if (isOldUp) this.fail({ ...failure, permanent: false });
     }
   }
-}
-
-function mapOf<T>(cache: LRU<T>): Map<string, T> {
-  const map = new Map<string, T>();
-  for (const [key, value] of cache.entries()) if (value !== undefined) map.set(String(key), value);
-  return map;
 }

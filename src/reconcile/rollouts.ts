@@ -1,5 +1,4 @@
 import type { Clock } from '../base/clock.ts';
-import { errorText } from '../base/errors.ts';
 import type { Outcome } from '../model/action.ts';
 import type { DesiredBlueprint, DesiredState, Service } from '../model/desired.ts';
 import type { ObservedContainer, ObservedState } from '../model/observed.ts';
@@ -13,6 +12,7 @@ import { updateOf } from './plan-strategy.ts';
 import { contentHash, inForce, isChanged, lasting, proof, versionText, wayBack } from './plan-version.ts';
 import { isStillBack, movedAlong } from './rollout-dependants.ts';
 import { aloneAndFailing, isLooping, refusalOf, type VersionFailure } from './rollout-failures.ts';
+import { RolloutRecords } from './rollout-records.ts';
 import { viewOf } from './rollout-view.ts';
 import { UpdateWindows, type UpdateWindowsParts } from './update-windows.ts';
 
@@ -30,8 +30,6 @@ interface FailedVersion {
   good: GoodVersion;
 }
 
-const NOTHING: Pick<Rollout, 'good' | 'bad'> = { good: [], bad: [] };
-
 /** What a roll-out needs, and whom it tells. */
 export interface RolloutParts extends UpdateWindowsParts {
   clock: Clock;
@@ -47,73 +45,45 @@ export interface RolloutParts extends UpdateWindowsParts {
  */
 export class Rollouts {
   readonly parts: RolloutParts;
-  readonly #records = new Map<string, Rollout>();
+  readonly #records: RolloutRecords;
   /** Since when containers of versions on trial were seen and not healthy, by id; monotonic milliseconds. */
   #seen = new Map<string, number>();
   #failures: VersionFailure[] = [];
   /** The next look is the first after a start, or after the engine was away: what has ended by then may have been ended. */
   #isBlind = true;
   #wakeAtMs: number | undefined;
-  #isDirty = false;
-  #saving: Promise<void> | undefined;
-  #error: string | undefined;
   #memo: { asked: DesiredState; inForce: DesiredState } | undefined;
   readonly #windows: UpdateWindows;
 
   constructor(parts: RolloutParts) {
     this.parts = parts;
+    this.#records = new RolloutRecords(parts.store, parts.journal);
     this.#windows = new UpdateWindows(parts);
   }
 
-  async restore(): Promise<void> {
-    try {
-      for (const record of await this.parts.store.loadRollouts()) {
-        const good = record.good.map((one) => ({ ...one, version: lasting(one.version) }));
-        this.#records.set(record.blueprint, { ...record, good });
-      }
-    } catch (error) {
-      this.parts.journal.add('warn', 'last good versions cannot be loaded', { detail: errorText(error) });
-    }
+  restore(): Promise<void> {
+    return this.#records.restore();
   }
 
-  /** Begins to save when something changed and no save is under way; the next look asks again. */
   save(): void {
-    if (!this.#isDirty || this.#saving !== undefined) return;
-    this.#isDirty = false;
-    this.#saving = this.#saveNow().finally(() => {
-      this.#saving = undefined;
-    });
+    this.#records.save();
   }
 
   /** Settles when the save under way has ended; nothing is watched any more. */
   async idle(): Promise<void> {
     this.#windows.stop();
-    await this.#saving;
+    await this.#records.idle();
   }
 
   /** Why they cannot be saved; undefined when they can. */
   get error(): string | undefined {
-    return this.#error;
-  }
-
-  async #saveNow(): Promise<void> {
-    const records = [...this.#records.values()].sort((a, b) => (a.blueprint < b.blueprint ? -1 : 1));
-    try {
-      await this.parts.store.saveRollouts(records);
-      this.#error = undefined;
-    } catch (error) {
-      this.#isDirty = true;
-      const detail = errorText(error);
-      if (detail !== this.#error)
-        this.parts.journal.add('warn', 'last good versions cannot be saved', { detail });
-      this.#error = detail;
-    }
+    return this.#records.error;
   }
 
   /** What is really wanted: the last good version where the newest is bad, or has to wait. */
   inForce(asked: DesiredState): DesiredState {
     if (this.#memo?.asked !== asked)
-      this.#memo = { asked, inForce: inForce(asked, this.#records, this.#windows.waiting) };
+      this.#memo = { asked, inForce: inForce(asked, this.#records.all, this.#windows.waiting) };
     return this.#memo.inForce;
   }
 
@@ -140,31 +110,26 @@ export class Rollouts {
 
   /** The record of a blueprint; undefined when nothing is known of it. */
   of(blueprint: string): Rollout | undefined {
-    return this.#records.get(blueprint);
+    return this.#records.all.get(blueprint);
   }
 
   /** Changes the record of a blueprint. */
   change(blueprint: string, change: (record: Rollout) => Rollout): void {
-    this.#note(blueprint, change);
+    this.#records.change(blueprint, change);
     this.#memo = undefined;
-    this.#isDirty = true;
-  }
-
-  #note(blueprint: string, change: (record: Rollout) => Rollout): void {
-    this.#records.set(blueprint, change(this.#records.get(blueprint) ?? { blueprint, ...NOTHING }));
   }
 
   /** What the planner gets to see. */
   view(asked: DesiredState): Pick<ObservedState, 'rollouts' | 'protectedImages' | 'windows'> {
     const rollouts = new Map<string, RolloutView>();
     const images = new Set<string>();
-    for (const { good } of this.#records.values())
+    for (const { good } of this.#records.all.values())
       for (const { version, imageIds } of good) {
         for (const id of imageIds) images.add(id);
         for (const { container } of version.services) images.add(container.image);
       }
     for (const blueprint of asked.known ? asked.blueprints : []) {
-      const record = this.#records.get(blueprint.name);
+      const record = this.#records.all.get(blueprint.name);
       const view = record === undefined ? undefined : viewOf(blueprint, record);
       const waits = this.#windows.waiting.get(blueprint.name)?.notices ?? [];
       if (view !== undefined || waits.length > 0)
@@ -196,11 +161,7 @@ export class Rollouts {
     this.#failures = [];
     this.#isBlind = false;
     const names = new Set(asked.blueprints.filter(({ deleting }) => !deleting).map(({ name }) => name));
-    for (const name of this.#records.keys())
-      if (!names.has(name)) {
-        this.#records.delete(name);
-        this.#isDirty = true;
-      }
+    this.#records.keep(names);
     const present = new Set(observed.containers.map(({ id }) => id));
     for (const id of this.#seen.keys()) if (!present.has(id)) this.#seen.delete(id);
     this.#wakeAtMs = undefined;
@@ -218,11 +179,11 @@ export class Rollouts {
   /** After a look: which versions have to wait. true: they are others than before. */
   reviewWindows(asked: DesiredState & { known: true }, observed: ObservedState): boolean {
     for (const blueprint of asked.blueprints) {
-      const now = this.#records.get(blueprint.name)?.now;
+      const now = this.#records.all.get(blueprint.name)?.now;
       if (now !== undefined && (now !== contentHash(blueprint) || !this.#windows.isClosed(blueprint)))
         this.change(blueprint.name, ({ now: _now, ...rest }) => rest);
     }
-    const isTurned = this.#windows.review(asked, observed, (name) => this.#records.get(name));
+    const isTurned = this.#windows.review(asked, observed, (name) => this.#records.all.get(name));
     if (isTurned) this.#memo = undefined;
     return isTurned;
   }
@@ -238,7 +199,7 @@ export class Rollouts {
     const { owner } = asked;
     const hash = contentHash(blueprint);
     const isFreed = this.#arrived(blueprint, asked, hash);
-    const record = this.#records.get(blueprint.name);
+    const record = this.#records.all.get(blueprint.name);
     if (isFreed) return true;
     if (record?.bad.some((bad) => bad.hash === hash)) return false;
     if (record?.good[0] !== undefined && contentHash(record.good[0].version) === hash) return false;
@@ -272,13 +233,13 @@ export class Rollouts {
     { blueprints }: DesiredState & { known: true },
     hash: string,
   ): boolean {
-    const record = this.#records.get(name);
+    const record = this.#records.all.get(name);
     // Not worth a write of its own: after a kill it is noted once more.
     if (record?.arrived?.hash !== hash && !record?.good.some(({ version }) => contentHash(version) === hash))
-      this.#note(name, (before) => ({ ...before, arrived: { hash, at: this.parts.clock.now() } }));
+      this.#records.note(name, (before) => ({ ...before, arrived: { hash, at: this.parts.clock.now() } }));
     if (record?.pause?.by === 'failure' && record.pause.hash !== hash)
       this.change(name, ({ pause: _pause, ...rest }) => rest);
-    const bad = record?.bad.filter((one) => isStillBack(one, blueprints, this.#records)) ?? [];
+    const bad = record?.bad.filter((one) => isStillBack(one, blueprints, this.#records.all)) ?? [];
     if (bad.length === (record?.bad.length ?? 0)) return false;
     this.change(name, (before) => ({ ...before, bad }));
     this.parts.onTurn(name);
@@ -327,7 +288,7 @@ export class Rollouts {
       this.condemn(asked, blueprint, reason, why);
       return true;
     }
-    if (onFailure === 'pause' && this.#records.get(name)?.pause === undefined) {
+    if (onFailure === 'pause' && this.#records.all.get(name)?.pause === undefined) {
       const since = this.parts.clock.now();
       this.change(name, (record) => ({
         ...record,
@@ -342,7 +303,7 @@ export class Rollouts {
    *  came along. Returns the names of these. */
   condemn(asked: DesiredState, blueprint: DesiredBlueprint, reason: Reason, message: string): string[] {
     const blueprints = asked.known ? asked.blueprints : [];
-    const along = movedAlong(blueprints, this.#records, blueprint);
+    const along = movedAlong(blueprints, this.#records.all, blueprint);
     this.#condemn(blueprint, { reason, message });
     const cause = { blueprint: blueprint.name, hash: contentHash(blueprint) };
     for (const dependant of along) {
