@@ -62,13 +62,13 @@ export function crashes(
 }
 
 /** The end of a container that the engine has started again since, which is too quick to be seen as a state of its own after a
- *  run of more than 10 s: by the count of the engine, which begins anew with every start that was asked for. */
-export function restartedEnd({
-  id,
-  state,
-  detail,
-}: ObservedContainer): { token: string; message: string } | undefined {
-  if (state !== 'running' || detail === undefined || detail.restartCount === 0) return undefined;
+ *  run of more than 10 s: by the count of the engine, which begins anew with every start that was asked for. `counted`: how many
+ *  are known already. */
+export function restartedEnd(
+  { id, state, detail }: ObservedContainer,
+  counted = 0,
+): { token: string; message: string } | undefined {
+  if (state !== 'running' || detail === undefined || detail.restartCount <= counted) return undefined;
   const times = detail.restartCount === 1 ? 'once' : `${detail.restartCount} times`;
   return {
     token: `${id}:restarts:${detail.restartCount}`,

@@ -31,38 +31,52 @@ export function refusalOf(outcome: Outcome): VersionFailure | undefined {
   return { key: action.lane, specHash: action.specHash, reason, message };
 }
 
+/** What a version on trial is judged by. */
+export interface Trial {
+  good: GoodVersion;
+  observed: ObservedState;
+  owner: Owner;
+  since(container: ObservedContainer, isHealthy: boolean): number;
+  counted: ReadonlyMap<string, number>;
+  monoMs: number;
+}
+
 /**
  * Containers of a version on trial that have nothing beside them to go back to (made by `recreate`, or new in this version)
  * and do not stay up, or have not become healthy in time. `since`: since when each was seen unhealthy, monotonic milliseconds; a
- * container that is restarted again and again for being unhealthy is not given more time by that.
+ * container that is restarted again and again for being unhealthy is not given more time by that. `counted`: restarts by the
+ * engine that have been held against it before, by container id.
  */
 export function aloneAndFailing(
   service: Service,
-  good: GoodVersion,
-  observed: ObservedState,
-  owner: Owner,
-  since: (container: ObservedContainer, isHealthy: boolean) => number,
-  monoMs: number,
+  { good, observed, owner, since, counted, monoMs }: Trial,
 ): VersionFailure | undefined {
   const own = observed.containers.filter((container) => keyOf(container) === service.key);
   const [container] = own;
   if (container === undefined || own.length > 1 || observed.busy.has(service.key)) return undefined;
   if (!isCurrent(container, service, owner)) return undefined;
   const { key, specHash } = service;
-  // What runs on unchanged in both has a count from its life before.
-  const isMade = good.version.services.find((other) => other.key === key)?.specHash !== specHash;
-  const end =
-    container.state === 'restarting'
-      ? endOf(container, service.container.restart.name)
-      : isMade
-        ? restartedEnd(container)
-        : undefined;
+  const end = endOnTrial(service, container, good, counted.get(container.id));
   if (end !== undefined) return { key, specHash, reason: 'CrashLoop', message: end.message };
   const standing = standingOf(service, container, observed);
   const isLate = monoMs - since(container, standing === 'healthy') >= updateOf(service).deadlineMs;
   if (!isLate || (standing !== 'starting' && standing !== 'unhealthy')) return undefined;
   const { lacks } = gateOf(service, container, observed, monoMs);
   return { key, specHash, reason: 'Unhealthy', message: `it ${lacks}` };
+}
+
+/** An end for which a container is not trusted; `counted`: the engine's restarts of it that were held against it before. */
+function endOnTrial(
+  { key, specHash, container: { restart } }: Service,
+  container: ObservedContainer,
+  good: GoodVersion,
+  counted: number | undefined,
+): { message: string } | undefined {
+  if (container.state === 'restarting')
+    return container.detail?.restartCount === counted ? undefined : endOf(container, restart.name);
+  // What runs on unchanged in both has a count from its life before.
+  const isMade = good.version.services.find((other) => other.key === key)?.specHash !== specHash;
+  return isMade ? restartedEnd(container, counted) : undefined;
 }
 
 /** What ended while nobody looked may have been ended by whatever kept us from looking; what the engine restarts by

@@ -48,6 +48,8 @@ export class Rollouts {
   readonly #records: RolloutRecords;
   /** Since when containers of versions on trial were seen and not healthy, by id; monotonic milliseconds. */
   #seen = new Map<string, number>();
+  /** Restarts by the engine that were held against a version, by container id. */
+  readonly #counted = new Map<string, number>();
   #failures: VersionFailure[] = [];
   /** The next look is the first after a start, or after the engine was away: what has ended by then may have been ended. */
   #isBlind = true;
@@ -163,7 +165,8 @@ export class Rollouts {
     const names = new Set(asked.blueprints.filter(({ deleting }) => !deleting).map(({ name }) => name));
     this.#records.keep(names);
     const present = new Set(observed.containers.map(({ id }) => id));
-    for (const id of this.#seen.keys()) if (!present.has(id)) this.#seen.delete(id);
+    for (const known of [this.#seen, this.#counted])
+      for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     this.#wakeAtMs = undefined;
     // Before: limits that are not in force yet would pass for good.
     let isTurned = this.reviewWindows(asked, observed);
@@ -214,14 +217,18 @@ export class Rollouts {
     if (good === undefined || record?.good.some(({ version }) => contentHash(version) === hash)) return false;
     const since = (container: ObservedContainer, isHealthy: boolean) =>
       this.#sinceOf(container, isHealthy, monoMs);
+    const trial = { good, observed, owner, since, counted: this.#counted, monoMs };
     for (const service of services) {
       if (service.hold !== undefined || !isChanged(service, good)) continue;
       const own = observed.containers.find((container) => keyOf(container) === service.key);
       if (own?.state === 'running') this.#wakeBy(since(own, false) + updateOf(service).deadlineMs);
       const failure =
         failures.find(({ key, specHash }) => key === service.key && specHash === service.specHash) ??
-        aloneAndFailing(service, good, observed, owner, since, monoMs);
-      if (failure !== undefined && this.#failed(asked, { blueprint, service, failure, good })) return true;
+        aloneAndFailing(service, trial);
+      if (failure === undefined) continue;
+      // Should it be tried again before it is gone, only what comes then counts.
+      if (own !== undefined) this.#counted.set(own.id, own.detail?.restartCount ?? 0);
+      if (this.#failed(asked, { blueprint, service, failure, good })) return true;
     }
     return false;
   }

@@ -173,10 +173,10 @@ export class EngineWorld extends EngineStock {
     box.restartDelayMs =
       box.restartDelayMs === 0 ? FIRST_RESTART_MS : Math.min(LONGEST_RESTART_MS, box.restartDelayMs * 2);
     box.state = 'restarting';
+    box.restartCount += 1;
     const run = box.run;
     this.clock.after(box.restartDelayMs, () => {
       if (!this.up || box.state !== 'restarting' || box.run !== run || !this.boxes.has(box.id)) return;
-      box.restartCount += 1;
       try {
         this.start(box, true);
       } catch {

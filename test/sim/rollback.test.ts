@@ -337,3 +337,20 @@ simulation('an idle agent writes nothing about versions', async (sim) => {
   await sim.run(3_600_000);
   assert.equal(sim.store.writes, writes);
 });
+
+simulation(
+  'a version tried again while its container still runs is judged by what it does from then on',
+  async (sim) => {
+    const update = { strategy: 'recreate' as const, healthyAfter: '60s' };
+    await proven(sim, { update });
+  await sim.run(60_000);
+    offer(sim, web('app:2', { update }, { generation: 2 }));
+    await sim.until(() => sim.world.byName('web')?.imageRef === 'app:2', 'the new one is tried', 10_000);
+    await sim.run(15_000);
+    sim.byHand.crash('web');
+    await sim.until(() => sim.waits('web').includes('RolledBack'), 'condemned', 10_000);
+    assert.equal(sim.agent.commandRollout('retry', 'web').ok, true);
+    sim.goal.want(web('app:2', { update }, { generation: 2 }));
+    await sim.settle();
+  },
+);
