@@ -343,7 +343,7 @@ simulation(
   async (sim) => {
     const update = { strategy: 'recreate' as const, healthyAfter: '60s' };
     await proven(sim, { update });
-  await sim.run(60_000);
+    await sim.run(60_000);
     offer(sim, web('app:2', { update }, { generation: 2 }));
     await sim.until(() => sim.world.byName('web')?.imageRef === 'app:2', 'the new one is tried', 10_000);
     await sim.run(15_000);
