@@ -39,6 +39,7 @@ export async function openRooms(
       log,
       deadlines: { pullStallMs: config.pullStallMs },
       registryAuth,
+      ...(access === 'own' ? { bandwidth: { node: config.node, bytesPerSecond: config.bandwidth } } : {}),
     });
     const link = access === 'own' ? await linkOf(config, { io, log, store }) : undefined;
     const { blueprints } = config;
@@ -70,7 +71,7 @@ export async function openRooms(
         ...(link === undefined ? {} : { link: link.link }),
         resolver,
         crossCheck: checkGraph,
-        warnings: () => registryAuth.warnings(),
+        warnings: () => [...registryAuth.warnings(), ...docker.warnings()],
         clock,
         random,
       },

@@ -13,6 +13,7 @@ import {
   type PrefixPair,
 } from './option.ts';
 import { count, duration, MINUTE_MS, option, optionalFile } from './rows.ts';
+import { BANDWIDTH_OPTIONS } from './table-bandwidth.ts';
 import { DISK_OPTIONS } from './table-disk.ts';
 import { SERVER_OPTIONS } from './table-server.ts';
 import { WINDOW_OPTIONS } from './table-windows.ts';
@@ -258,6 +259,7 @@ export const OPTIONS = {
     decode: (raw) => (raw === 'auto' ? { ok: true, value: undefined } : decodeCount(1, 64)(raw)),
     show: (count) => count ?? 'auto',
   }),
+  ...BANDWIDTH_OPTIONS,
   ...WINDOW_OPTIONS,
   logLevel: option<LogLevel>({
     flag: 'log-level',

@@ -24,6 +24,7 @@ import {
   textMapAt,
   textsAt,
 } from './json.ts';
+import { isRelayReference } from './relay-references.ts';
 
 /** Podman's words, and older ones, for the states of Docker. A word nobody knows is left to the engine. */
 const STATES: Readonly<Record<string, ObservedContainer['state']>> = {
@@ -119,10 +120,17 @@ export function decodeStock(json: unknown): StockImage[] {
   const named = (name: string) => !name.includes('<none>');
   return requireList(json, 'GET /images/json', 'Id').map((item) => ({
     id: imageIdOf(textAt(item, 'Id')),
-    tags: textsAt(item, 'RepoTags').filter(named),
+    // A relay's name holds an image as a tag does, also where it is one by digest: the pull is not over.
+    tags: [...textsAt(item, 'RepoTags').filter(named), ...textsAt(item, 'RepoDigests').filter(isHeld(item))],
     digests: textsAt(item, 'RepoDigests').filter(named),
     sizeBytes: numberAt(item, 'Size'),
   }));
+}
+
+/** Digests by which a relay names an image that it gave no tag. */
+function isHeld(item: unknown): (digest: string) => boolean {
+  const isTagged = textsAt(item, 'RepoTags').some(isRelayReference);
+  return (digest) => !isTagged && isRelayReference(digest);
 }
 
 /** Decodes `GET /images/{name}/json`. Members that the image leaves out are empty. */

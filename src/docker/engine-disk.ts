@@ -8,6 +8,7 @@ import { deadlineOf } from './deadline.ts';
 import { decodeStock } from './decode.ts';
 import { engineError } from './errors.ts';
 import type { RegistryAuth } from './registry-auth.ts';
+import { isRelayReference } from './relay-references.ts';
 import type { FullInfo } from './version.ts';
 
 /** Longest time for asking a registry for a size: a pull waits for it. */
@@ -40,7 +41,12 @@ export function createEngineDisk(parts: EngineDiskParts): EngineDisk {
       const { rootDir } = await info(signal);
       return rootDir === '' ? undefined : diskUse(rootDir);
     },
-    stock: async (signal) => decodeStock(await get('/images/json', signal)),
+    // An image with nothing but the name of a relay is one that a pull has not brought to its end: it is not there yet.
+    stock: async (signal) =>
+      decodeStock(await get('/images/json', signal)).filter(
+        ({ tags, digests }) =>
+          tags.length + digests.length === 0 || ![...tags, ...digests].every(isRelayReference),
+      ),
     async sizeOf(reference, isExact, signal) {
       const key = `${isExact} ${reference}`;
       const known = sizes.get(key);

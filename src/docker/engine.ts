@@ -15,6 +15,7 @@ import { Observer } from './observer.ts';
 import { performAction } from './perform.ts';
 import { pullChecked } from './pull-checked.ts';
 import type { CredentialSources } from './registry-auth.ts';
+import { createThrottling } from './throttling.ts';
 import { createTransport } from './transport.ts';
 import { createVersions, type EngineVersion, type FullInfo } from './version.ts';
 
@@ -29,6 +30,9 @@ export interface DockerEngineOptions {
   registryAuth?: Pick<CredentialSources, 'find' | 'credentialsFor'> | undefined;
   /** Where certificates of private registries are; default: Docker's own folder. */
   certsDir?: string | undefined;
+  /** Most that all pulls together take of the link; absent or without a number: all there is. What was left by pulls with a
+   *  bandwidth is removed in either case. */
+  bandwidth?: { node: string; bytesPerSecond: number | undefined } | undefined;
 }
 
 /** Bytes the engine's things take on its disk. */
@@ -43,6 +47,8 @@ export interface DiskUsage {
 export interface DockerEngine extends Engine {
   /** The disk it keeps its images on. */
   readonly storage: EngineDisk;
+  /** Registries whose images are pulled without the bandwidth, and why; one line each. */
+  warnings(): readonly string[];
   /** One cheap call; throws one of the outage codes when the engine does not answer. */
   ping(signal: AbortSignal): Promise<void>;
   version(signal: AbortSignal): Promise<EngineVersion>;
@@ -86,8 +92,11 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     certsDir: options.certsDir,
   });
 
+  const throttling = createThrottling({ ...options, transport, deadlines, versions });
+
   return {
     storage,
+    warnings: throttling.warnings,
     endpoint: transport.endpoint,
     snapshot: (wanted, signal) => observer.snapshot(wanted, signal),
     async perform(action, signal) {
@@ -113,7 +122,8 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
       const { api } = await versions.version(signal);
       try {
         const { registryAuth: auth } = options;
-        await pullChecked({ transport, api, deadlines, auth }, image, { signal, onProgress });
+        const throttle = await throttling.throttle();
+        await pullChecked({ transport, api, deadlines, auth, throttle }, image, { signal, onProgress });
       } finally {
         observer.imageChanged();
       }
@@ -132,6 +142,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
             ...parts,
             onUp: () => {
               observer.streamUp();
+              void throttling.tidy();
               log.debug('engine events connected', { endpoint: transport.endpoint });
               onEvent({ type: 'connected', action: '', id: '' });
             },
@@ -157,6 +168,7 @@ export function createDockerEngine(options: DockerEngineOptions): DockerEngine {
     async close() {
       closing.abort();
       observer.close();
+      await throttling.close();
       await transport.close();
     },
     async ping(signal) {

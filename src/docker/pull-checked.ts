@@ -6,6 +6,7 @@ import { encodeReference } from './observer.ts';
 import { pullImage } from './pull.ts';
 import { explainPullFailure } from './pull-failure.ts';
 import { type CredentialSources, registryOf } from './registry-auth.ts';
+import type { Throttle } from './throttle.ts';
 import type { Transport } from './transport.ts';
 
 interface PullParts {
@@ -13,6 +14,8 @@ interface PullParts {
   api: string;
   deadlines: Deadlines;
   auth: Pick<CredentialSources, 'find'> | undefined;
+  /** Absent: pulls take what the link gives. */
+  throttle?: Throttle | undefined;
 }
 
 /** A pull with the credentials of its registry, found anew; fails in words that say what to do, and with
@@ -22,14 +25,22 @@ export async function pullChecked(
   reference: string,
   options: { signal: AbortSignal; onProgress(currentBytes: number, totalBytes: number): void },
 ): Promise<void> {
-  const { transport, api, deadlines, auth } = parts;
+  const { transport, api, deadlines, auth, throttle } = parts;
   const registry = registryOf(reference);
   const { credentials, problems } = (await auth?.find(registry, options.signal)) ?? {
     credentials: undefined,
     problems: [],
   };
   try {
-    await pullImage(transport, api, reference, { ...options, stallMs: deadlines.pullStallMs, credentials });
+    const direct = (onProgress: typeof options.onProgress) =>
+      pullImage(transport, api, reference, {
+        ...options,
+        onProgress,
+        stallMs: deadlines.pullStallMs,
+        credentials,
+      });
+    if (throttle === undefined) await direct(options.onProgress);
+    else await throttle.pull({ api, reference, credentials, ...options }, direct);
     const pin = pinnedDigest(reference);
     if (pin !== undefined) await checkDigest(parts, reference, pin, options.signal);
   } catch (error) {

@@ -76,6 +76,8 @@ export async function pullImage(
     stallMs: number;
     credentials?: RegistryCredentials | undefined;
     onProgress(currentBytes: number, totalBytes: number): void;
+    /** Called once the engine is at it; each call of `moved` is a sign of life that the engine does not tell itself. */
+    onOpen?(moved: () => void): void;
   },
 ): Promise<void> {
   const call = `POST /v${api}/images/create`;
@@ -96,6 +98,7 @@ export async function pullImage(
     (ms) => engineError('PULL_STALLED', `pull of ${reference}: nothing moved for ${ms / 1000} s`, reference),
   );
   stream.deadline.extend(options.stallMs);
+  options.onOpen?.(() => stream.deadline.extend(options.stallMs));
   const meter = new PullMeter();
   let reported = -1;
   for await (const line of jsonLines(stream.chunks)) {

@@ -16,8 +16,16 @@ export interface RegistryOptions {
   credentials(): Promise<RegistryCredentials | undefined>;
   /** PEM certificates to trust; undefined: Node's own. */
   trusted(): Promise<readonly string[] | undefined>;
+  /** Most connections to one server; default: one. */
+  connections?: number;
   /** Ends everything. */
   signal: AbortSignal;
+}
+
+/** What is asked of a registry. */
+export interface RegistryCall {
+  method: 'GET' | 'HEAD';
+  headers: Readonly<Record<string, string>>;
 }
 
 /** A document of a registry. */
@@ -48,8 +56,41 @@ export class Registry {
 
   /** One document below the repository: `manifests/1.27`, `blobs/sha256:...`. */
   async read(path: string, accept: string): Promise<RegistryDocument> {
+    return this.#told(async () => {
+      const response = await this.#follow(path, { method: 'GET', headers: { accept } });
+      const { statusCode: status, headers } = response;
+      if (status !== 200) {
+        await bodyText(response, MAX_TOKEN_BYTES);
+        throw this.#refused(status);
+      }
+      const text = await bodyText(response, MAX_DOCUMENT_BYTES);
+      return { type: String(headers['content-type'] ?? ''), json: this.#jsonOf(text) };
+    });
+  }
+
+  /** Throws as `read` where that would, without the document. */
+  async check(path: string, accept: string): Promise<void> {
+    await this.#told(async () => {
+      const response = await this.#follow(path, { method: 'HEAD', headers: { accept } });
+      await bodyText(response, MAX_TOKEN_BYTES);
+      if (response.statusCode !== 200) throw this.#refused(response.statusCode);
+    });
+  }
+
+  /** The answer as it comes, whatever its status; its body is to be read or destroyed. Throws `REGISTRY_UNREACHABLE` and
+   *  `REGISTRY_UNAUTHORIZED`. */
+  async open(path: string, call: RegistryCall): Promise<Response> {
+    return this.#told(() => this.#follow(path, call));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+  }
+
+  /** Wraps what is no error of this room yet. */
+  async #told<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#read(path, accept);
+      return await work();
     } catch (error) {
       const { image, signal } = this.#options;
       if (signal.aborted) throw signal.reason;
@@ -63,31 +104,25 @@ export class Registry {
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
-  }
-
-  async #read(path: string, accept: string): Promise<RegistryDocument> {
+  /** The answer after authorization and redirects. */
+  async #follow(path: string, call: RegistryCall): Promise<Response> {
     let url = this.#urlOf(path);
     let isChallenged = false;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; ) {
       const isOwn = url.origin === this.#origin;
-      const response = await this.#sendOrPlain(url, path, accept);
+      const response = await this.#sendOrPlain(url, path, call);
       // Without TLS after all: the rest of the way starts there.
       if (isOwn && url.origin !== this.#origin) url = this.#urlOf(path);
       const { statusCode: status, headers } = response;
-      if (status === 200) {
-        const text = await bodyText(response, MAX_DOCUMENT_BYTES);
-        return { type: String(headers['content-type'] ?? ''), json: this.#jsonOf(text) };
-      }
-      await bodyText(response, MAX_TOKEN_BYTES);
       if (status === 401 && url.origin === this.#origin && !isChallenged) {
+        await bodyText(response, MAX_TOKEN_BYTES);
         isChallenged = true;
         this.#authorization = await this.#authorize(headers['www-authenticate']);
       } else if ([301, 302, 303, 307, 308].includes(status)) {
+        await bodyText(response, MAX_TOKEN_BYTES);
         redirects += 1;
         url = this.#next(url, headers.location);
-      } else throw this.#refused(status);
+      } else return response;
     }
     throw this.#error('REGISTRY_UNREACHABLE', 'redirects without end');
   }
@@ -97,19 +132,20 @@ export class Registry {
   }
 
   /** As the engine does it: a registry that need not be secure is tried with TLS first. */
-  async #sendOrPlain(url: URL, path: string, accept: string): Promise<Response> {
-    const headers: Record<string, string> = { accept };
+  async #sendOrPlain(url: URL, path: string, call: RegistryCall): Promise<Response> {
+    const { method } = call;
+    const headers: Record<string, string> = { ...call.headers };
     // Credentials are the registry's only: not for where it redirects to.
     if (this.#authorization !== undefined && url.origin === this.#origin)
       headers.authorization = this.#authorization.reveal();
     try {
-      return await this.#send(url, { headers });
+      return await this.#send(url, { method, headers });
     } catch (error) {
       const isFirst = this.#authorization === undefined && url.origin === this.#origin;
       const { isInsecure, signal } = this.#options;
       if (!isInsecure || !isFirst || url.protocol !== 'https:' || signal.aborted) throw error;
       this.#origin = this.#origin.replace(/^https:/, 'http:');
-      return this.#send(this.#urlOf(path), { headers });
+      return this.#send(this.#urlOf(path), { method, headers });
     }
   }
 
@@ -119,7 +155,7 @@ export class Registry {
       method = 'GET',
       headers,
       body,
-    }: { method?: 'GET' | 'POST'; headers: Record<string, string>; body?: string },
+    }: { method?: 'GET' | 'HEAD' | 'POST'; headers: Record<string, string>; body?: string },
   ): Promise<Response> {
     const { signal } = this.#options;
     const pool = await this.#poolOf(url.origin);
@@ -134,7 +170,7 @@ export class Registry {
     if (present !== undefined) return present;
     const isVerified = !this.#options.isInsecure;
     const ca = origin.startsWith('https:') && isVerified ? await this.#options.trusted() : undefined;
-    const pool = createWebPool(origin, { ca, isVerified });
+    const pool = createWebPool(origin, { ca, isVerified, connections: this.#options.connections });
     this.#pools.set(origin, pool);
     return pool;
   }

@@ -37,14 +37,19 @@ export interface WebOptions {
   ca: readonly string[] | undefined;
   /** false: any certificate will do. */
   isVerified: boolean;
+  /** Default: one. */
+  connections?: number | undefined;
 }
 
 /** Connections to a web server, http or https; for a few questions, and then to be destroyed. */
-export function createWebPool(origin: string, { ca, isVerified }: WebOptions): ConnectionPool {
+export function createWebPool(
+  origin: string,
+  { ca, isVerified, connections = 1 }: WebOptions,
+): ConnectionPool {
   const trusted = ca === undefined ? {} : { ca: [...ca] };
   const pool = new Pool(origin, {
     connect: { timeout: 5_000, rejectUnauthorized: isVerified, ...trusted },
-    connections: 1,
+    connections,
     pipelining: 1,
     headersTimeout: 0,
     bodyTimeout: 0,

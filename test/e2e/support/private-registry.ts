@@ -91,18 +91,20 @@ export class PrivateRegistry {
     writeFileSync(join(folder, 'ca.crt'), readFileSync(join(this.#dir, `${authority}.crt`)));
   }
 
-  /** Puts a tiny image into it; returns the reference without a tag, and the digest. */
+  /** Puts a tiny image into it, with more layers (tar) on top; returns the reference without a tag, and the digest. */
   async push(
     name: string,
     tag: string,
     config: ImageConfig,
     [user, password]: readonly [string, string],
+    more: readonly Buffer[] = [],
   ): Promise<{ name: string; digest: string; id: string }> {
     const busybox = staticBusybox();
     if (busybox === undefined) throw new Error('a static busybox is missing (Debian package busybox-static)');
     const layer = tarOf(tinyFiles(busybox));
     const architecture = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }[process.arch as 'x64'] ?? process.arch;
-    const rootfs = { type: 'layers', diff_ids: [digestOf(layer)] };
+    const layers = [layer, ...more];
+    const rootfs = { type: 'layers', diff_ids: layers.map(digestOf) };
     const author = `${this.host}/${name}:${tag}`;
     const description = Buffer.from(JSON.stringify({ architecture, os: 'linux', author, config, rootfs }));
     const upload = async (type: string, body: Buffer) => {
@@ -120,12 +122,14 @@ export class PrivateRegistry {
       );
       return { mediaType: `application/vnd.docker.${type}`, size: body.length, digest };
     };
+    const uploaded: object[] = [];
+    for (const one of layers) uploaded.push(await upload('image.rootfs.diff.tar.gzip', one));
     const manifest = Buffer.from(
       JSON.stringify({
         schemaVersion: 2,
         mediaType: MANIFEST,
         config: await upload('container.image.v1+json', description),
-        layers: [await upload('image.rootfs.diff.tar.gzip', layer)],
+        layers: uploaded,
       }),
     );
     const { status } = await this.#call(
