@@ -138,8 +138,11 @@ test('FIELDS 4.3: an instance with a health check is ready only when it is healt
   assert.equal((await agent.blueprint(name))?.phase, 'Degraded');
   await engine.exec(name, 'touch', '/tmp/ok');
   await agent.until(() => health('healthy'), 'it is healthy');
-  const report = await agent.blueprint(name);
-  assert.deepEqual([report?.ready, report?.phase], [1, 'Running']);
+  // It may have been restarted meanwhile for what it was.
+  await agent.until(async () => {
+    const report = await agent.blueprint(name);
+    return report?.ready === 1 && report.phase === 'Running';
+  }, 'it is ready');
 });
 
 test('FIELDS 4.4 create: false and no such network is NetworkMissing, until somebody makes it', async () => {

@@ -232,6 +232,7 @@ export function colonyCases(stage: ColonyStage): void {
   test('status, whoami, doctor and events show the truth', async () => {
     const { agent, colony } = stage;
     const name = `${stage.prefix}-steady`;
+    await agent.until(({ converged }) => converged, 'everything is as it should be');
     const shown = await agent.cli('status', '--socket', agent.socket);
     assert.equal(shown.code, 0, shown.stdout);
     assert.match(shown.stdout, new RegExp(`server Connected .* as ${agent.node}`));
