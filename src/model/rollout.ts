@@ -81,7 +81,7 @@ export interface WindowView {
   isThrifty: boolean;
   /** true: the last good version is in force, and what is of another one goes back to it. */
   isStandIn: boolean;
-  /** Spec hashes of what was good here: to make it again is healing. */
+  /** Images of what was good here: to pull them again is healing. */
   proven: ReadonlySet<string>;
   /** References that are pulled now for the version that waits. */
   toPull: readonly string[];

@@ -6,6 +6,7 @@ import type { Notice } from '../model/rollout.ts';
 import { isOurs, keyOf } from './ownership.ts';
 import { forcedCause } from './plan-forced.ts';
 import { heldBack } from './plan-steps.ts';
+import { lasting } from './plan-version.ts';
 import type { Planning } from './planning.ts';
 
 /** Why this container is not replaced by another version now; undefined when it is. A change made by hand, a forced run and
@@ -26,10 +27,10 @@ export function outsideWindow(
 /** Why the image of a service is not pulled now; undefined when it is. */
 export function pullOutsideWindow(
   { observed }: Planning,
-  { blueprint, specHash }: Service,
+  { blueprint, container: { image } }: Service,
 ): Notice | undefined {
   const view = observed.windows?.get(blueprint);
-  return view === undefined || view.proven.has(specHash) ? undefined : view.download;
+  return view === undefined || view.proven.has(image) ? undefined : view.download;
 }
 
 /** true: the image that is there does, also with `pullPolicy: Always`. */
@@ -52,26 +53,17 @@ export function pullAhead(planning: Planning, { name, deleting }: DesiredBluepri
  *  another number of replicas or for none at all, does not. */
 export function replaces(next: DesiredBlueprint, before: DesiredBlueprint): boolean {
   if (next.services.length === 0) return false;
-  const services = new Map(next.services.map((service) => [service.key, service]));
+  const services = new Map(lasting(next).services.map((service) => [service.key, service]));
   const instances = new Set(next.services.map(({ instance }) => instance));
-  return before.services.some((old) => {
+  return lasting(before).services.some((old) => {
     const service = services.get(old.key);
     if (service === undefined) return !instances.has(old.instance);
     return fingerprint(essence(service)) !== fingerprint(essence(old));
   });
 }
 
-/** What of an executor's environment is its identity, and no part of a version. */
-const IDENTITY: ReadonlySet<string> = new Set([
-  'COLONIES_PRVKEY',
-  'COLONIES_EXECUTOR_ID',
-  'COLONIES_EXECUTOR_NAME',
-]);
-
-function essence({ container, executorName, probe, update, dependsOn, onUnhealthy, pullPolicy }: Service) {
-  const isOwn = ([name]: [string, string]) => executorName === undefined || !IDENTITY.has(name);
-  const env = Object.fromEntries(Object.entries(container.env).filter(isOwn));
-  return { container: { ...container, env }, probe, update, dependsOn, onUnhealthy, pullPolicy };
+function essence({ container, probe, update, dependsOn, onUnhealthy, pullPolicy }: Service): unknown {
+  return { container, probe, update, dependsOn, onUnhealthy, pullPolicy };
 }
 
 /** true when there is a container of what is new in a version: then it is carried to its end. */
@@ -82,7 +74,9 @@ export function hasBegun(
   owner: Owner,
 ): boolean {
   const old = new Map(before?.services.map(({ key, specHash }) => [key, specHash]));
-  const fresh = version.services.filter(({ key, specHash }) => old.get(key) !== specHash);
+  // Kept versions are without identities, containers with them.
+  const bare = new Map(lasting(version).services.map(({ key, specHash }) => [key, specHash]));
+  const fresh = version.services.filter(({ key }) => old.get(key) !== bare.get(key));
   if (fresh.length === 0) return false;
   const hashes = new Map(fresh.map(({ key, specHash }) => [key, specHash]));
   const adoptable = new Set(fresh.map(({ specHash }) => specHash));

@@ -221,7 +221,8 @@ export class UpdateWindows {
 
 const HOUR_MS = 3_600_000;
 
+/** Images of good versions: whatever pulls them heals. */
 function provenBy(record: Rollout | undefined): ReadonlySet<string> {
   const good = record?.good.flatMap(({ version }) => version.services) ?? [];
-  return new Set(good.map(({ specHash }) => specHash));
+  return new Set(good.map(({ container }) => container.image));
 }

@@ -117,7 +117,7 @@ export class Passage {
       backend?.destroy();
       if (performance.now() - since > HOLD_MS || !this.#relay.mayWait(this)) {
         // As a machine does on which nobody listens.
-        this.#client.resetAndDestroy();
+        reset(this.#client);
         return;
       }
       await this.#relay.pause(tries);
@@ -158,7 +158,7 @@ export class Passage {
   #backendClosed(isFailed: boolean): void {
     this.moveOn();
     if (this.#backend === undefined) return;
-    if (isFailed) this.#client.resetAndDestroy();
+    if (isFailed) reset(this.#client);
     else this.#client.destroySoon();
   }
 
@@ -170,4 +170,14 @@ export class Passage {
     backend?.removeAllListeners('data').resume();
     backend?.destroySoon();
   }
+}
+
+/** Breaks a connection off as a machine does that has none such. Not by `resetAndDestroy`: an error while it sends the end of
+ *  the stream leaves Node with a handle that is never closed, and the process then spins at its end. */
+function reset(socket: Socket): void {
+  if (socket.destroyed) return;
+  const isEnding = socket.writableEnded && !socket.writableFinished;
+  // What `resetAndDestroy` itself sets (Node 18.3 and later).
+  if (!isEnding) Object.assign(socket, { resetAndClosing: true });
+  socket.destroy();
 }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { resolveBlueprint } from '../../../src/kinds/index.ts';
+import type { JsonObject } from '../../../src/model/blueprint.ts';
 import type { DesiredBlueprint } from '../../../src/model/desired.ts';
-import { replaces } from '../../../src/reconcile/plan-window.ts';
-import { type BlueprintOptions, blueprintOf } from '../../fakes/planning.ts';
+import { lasting } from '../../../src/reconcile/plan-version.ts';
+import { hasBegun, replaces } from '../../../src/reconcile/plan-window.ts';
+import { type BlueprintOptions, blueprintOf, containerFor, observedOf } from '../../fakes/planning.ts';
+import { context, desired, executor, slot } from '../kinds/support.ts';
 
 const web = (options: BlueprintOptions = {}) => blueprintOf('web', { replicas: 2, ...options });
 
@@ -24,10 +28,31 @@ test('a version that changes or takes away a container replaces, one that only a
   assert.equal(replaces(before, three), false, 'fewer replicas');
 });
 
+const GATEWAY = { node: 'gw7', colony: 'trains' };
+
+const executors = (key: string, spec: JsonObject = {}): DesiredBlueprint =>
+  desired(resolveBlueprint(executor(spec), context({ slots: [slot(0, { key })] })));
+
 test('the identity of an executor is no part of its version, a variable of the same name elsewhere is', () => {
-  const withKey = (key: string, service: BlueprintOptions['service']) =>
-    web({ spec: { env: { COLONIES_PRVKEY: key } }, service: { ...service } });
-  const executor = { executorName: 'worker' };
-  assert.equal(replaces(withKey('two', executor), withKey('one', executor)), false);
-  assert.equal(replaces(withKey('two', {}), withKey('one', {})), true);
+  const [one, two] = ['ab'.repeat(32), 'cd'.repeat(32)];
+  assert.equal(replaces(executors(two), executors(one)), false);
+  assert.equal(replaces(executors(two, { image: 'app:2' }), executors(one)), true);
+  const withKey = (key: string) => web({ spec: { env: { COLONIES_PRVKEY: key } } });
+  assert.equal(replaces(withKey(two), withKey(one)), true);
+});
+
+test('an executor that runs unchanged is no sign that its new version has begun', () => {
+  const before = executors('ab'.repeat(32));
+  const [service] = before.services;
+  assert.ok(service);
+  const observed = observedOf({ containers: [containerFor(service)] });
+  const kept = lasting(before);
+  const limited = executors('ab'.repeat(32), { restartPolicy: 'on-failure' });
+  assert.equal(replaces(limited, kept), true);
+  assert.equal(hasBegun(limited, kept, observed, GATEWAY), false);
+  const next = executors('ab'.repeat(32), { image: 'app:2' });
+  assert.equal(hasBegun(next, kept, observed, GATEWAY), false);
+  const [newer] = next.services;
+  assert.ok(newer);
+  assert.equal(hasBegun(next, kept, observedOf({ containers: [containerFor(newer)] }), GATEWAY), true);
 });
